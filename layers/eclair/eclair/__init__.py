@@ -1,0 +1,1 @@
+"""Eclair: a container vulnerability scanner made of Lambda functions and DynamoDB tables."""

@@ -1,0 +1,70 @@
+"""What is installed, and which version is newer: one file per ecosystem, found by being in this folder."""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import BinaryIO, Protocol
+
+from eclair.errors import BadVersion
+from eclair.model import UNREADABLE, Distribution, Feature, Inventory, Package
+
+
+class Ecosystem(Protocol):
+    """A package format: where its databases are, what they say, how its versions are ordered.
+
+    A module of this folder defines `ECOSYSTEM: Final[Ecosystem]`; nothing else has to be edited.
+    """
+
+    @property
+    def name(self) -> str:
+        """The module's name, for instance `dpkg`."""
+
+    @property
+    def scheme(self) -> str:
+        """The purl type of its packages and the name of its version order, for instance `deb`."""
+
+    @property
+    def version(self) -> int:
+        """The version of the analyser: raise it when the same file would give another inventory."""
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """The exact paths it reads, without leading slash."""
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """The directories (ending in `/`) of which it reads every file directly within."""
+
+    def read(self, path: str, content: BinaryIO) -> Inventory | None:
+        """Return what the file says, None where it is none of ours; what cannot be read is its `problem`."""
+
+    def key(self, version: str) -> bytes:
+        """Return a byte string that orders as the version does. Raises `BadVersion`."""
+
+    def features(self, package: Package, namespace: str) -> tuple[Feature, ...]:
+        """Return what the package is matched by in a namespace; nothing for a third-party package."""
+
+    def purl(self, package: Package, distribution: Distribution | None) -> str:
+        """Return the package URL (purl specification) of the package."""
+
+
+@cache
+def load() -> Mapping[str, Ecosystem]:
+    """Return the ecosystems by scheme."""
+    modules = (import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__))
+    found: list[Ecosystem] = [module.ECOSYSTEM for module in modules]
+    return {ecosystem.scheme: ecosystem for ecosystem in found}
+
+
+def key_or_unreadable(ecosystem: Ecosystem, version: str) -> bytes:
+    """Return the key of an installed version, or the key that every range has to be compared with."""
+    try:
+        return ecosystem.key(version)
+    except BadVersion:
+        return UNREADABLE
+
+
+def analysers() -> str:
+    """Name the versions of all analysers: the results of reading a layer are kept under this."""
+    return ",".join(sorted(f"{ecosystem.name}:{ecosystem.version}" for ecosystem in load().values()))

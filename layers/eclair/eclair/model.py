@@ -1,0 +1,640 @@
+"""The words of Eclair as frozen values; nothing here does I/O.
+
+Digests are written `algorithm:hex` as in the OCI image specification, versions as their databases write them,
+times as seconds since 1970 (UTC). A `Repository` is `registry/name`, for instance
+`123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop/cart`.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Generic, NewType, TypeVar
+
+Digest = NewType("Digest", str)
+Repository = NewType("Repository", str)
+SetId = NewType("SetId", str)
+FeatureId = NewType("FeatureId", str)
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Severity(StrEnum):
+    """How bad, from the vendor's word or a CVSS rating; members stand from worst to unknown."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+    NEGLIGIBLE = "negligible"
+    UNKNOWN = "unknown"
+
+    @property
+    def rank(self) -> int:
+        """Return 0 for the worst; `unknown` ranks last."""
+        return list(Severity).index(self)
+
+
+class Effect(StrEnum):
+    """What a statement says: inside its ranges the package is affected, or it is not affected at all."""
+
+    AFFECTED = "affected"
+    NOT_AFFECTED = "not-affected"
+
+
+class State(StrEnum):
+    """What the vendor does about it; `fixed` means a fix exists and the installed version lacks it."""
+
+    AFFECTED = "affected"
+    FIXED = "fixed"
+    WILL_NOT_FIX = "will-not-fix"
+    DEFERRED = "deferred"
+    END_OF_LIFE = "end-of-life"
+    UNDER_INVESTIGATION = "under-investigation"
+    NOT_AFFECTED = "not-affected"
+
+
+class CoverageState(StrEnum):
+    """How far an empty report may be believed, for one namespace and feed.
+
+    ok: the release is supported by the feed and the feed is loaded. loading: the first load has not closed.
+    stale: loaded, but the last success is too long ago. approximate: something could not be compared or mapped.
+    unsupported: no feed of ours speaks for this release (now). missing: a feed would, but none was loaded.
+    failed: the feed never loaded. damaged: a package database of the image could not be read in full.
+    """
+
+    OK = "ok"
+    LOADING = "loading"
+    STALE = "stale"
+    APPROXIMATE = "approximate"
+    UNSUPPORTED = "unsupported"
+    MISSING = "missing"
+    FAILED = "failed"
+    DAMAGED = "damaged"
+
+
+class Kind(StrEnum):
+    """Whether a package name in an advisory is that of the source or of the binary package."""
+
+    SOURCE = "source"
+    BINARY = "binary"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[T_co]):
+    """Some items and, where there are more, the opaque token that asks for the next page."""
+
+    items: tuple[T_co, ...]
+    next: str | None = None
+
+
+# --- what is installed -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """The source package that a binary package was built from."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """One installed package, as one database or artefact of an image names it.
+
+    `type` is the purl type; `version` is written as the database writes it; `path` is the database or file, without
+    a leading slash. `third_party` marks a package that the distribution did not build; it is listed, not matched.
+    `context` names what else decides which statements apply (module stream, repository ids, Pro).
+    """
+
+    type: str
+    name: str
+    version: str
+    arch: str = ""
+    source: Source | None = None
+    path: str
+    owned_by: str | None = None
+    third_party: bool = False
+    context: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distribution:
+    """The distribution of an image; `id`, `version` and `name` are ID, VERSION_ID and PRETTY_NAME of os-release.
+
+    `namespace` is None where no feed of ours could speak for this release; then `detail` says why.
+    """
+
+    id: str
+    version: str
+    name: str
+    namespace: str | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inventory:
+    """What one file of a layer contributes: packages, or facts about the distribution.
+
+    `analyser` names the ecosystem module (`dpkg`, `apk`, …) or `distribution`. `facts` are the key-value pairs of a
+    distribution file (os-release variables, the release in /etc/apk/repositories). `problem` says what could not be
+    read; it is set beside the packages that could.
+    """
+
+    path: str
+    analyser: str
+    packages: tuple[Package, ...] = ()
+    facts: tuple[tuple[str, str], ...] = ()
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """The result of reading one layer blob once.
+
+    `removed` are the paths that the layer takes away from the layers below: whiteouts, and paths of interest that
+    it replaces by something we do not read. `opaque` are directories whose lower content is hidden as a whole (""
+    is the root). Both without leading slash.
+    """
+
+    digest: Digest
+    diff_id: Digest
+    inventories: tuple[Inventory, ...] = ()
+    removed: tuple[str, ...] = ()
+    opaque: tuple[str, ...] = ()
+
+
+# --- images ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """An OCI platform; written `os/architecture[/variant]`."""
+
+    os: str
+    architecture: str
+    variant: str = ""
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Descriptor:
+    """An OCI content descriptor: what is behind a digest, and how many bytes (-1: not said)."""
+
+    digest: Digest
+    media_type: str
+    size: int = -1
+    platform: Platform | None = None
+    annotations: tuple[tuple[str, str], ...] = ()
+    artifact_type: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerReference:
+    """A layer in its image: the blob, its digest when inflated, and the history line that made it.
+
+    `digest` is the diff_id where the archive names no blob (docker save).
+    """
+
+    digest: Digest
+    diff_id: Digest
+    media_type: str
+    size: int
+    created_by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """One image manifest with its configuration: the layers in order, lowest first."""
+
+    digest: Digest
+    platform: Platform
+    layers: tuple[LayerReference, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """An OCI index (or docker manifest list): one descriptor per platform or attestation."""
+
+    digest: Digest
+    manifests: tuple[Descriptor, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """A manifest that is no container image (Helm chart, signature, attestation, SBOM), with the reason."""
+
+    digest: Digest
+    reason: str
+
+
+class ImageState(StrEnum):
+    """queued: known, not read yet. indexed: its sets and verdicts stand. failed, skipped: see the reason."""
+
+    QUEUED = "queued"
+    INDEXED = "indexed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetReference:
+    """A package set of an image; `origins[i]` is the index into the image's layers that brought package i."""
+
+    set: SetId
+    type: str
+    namespace: str
+    origins: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """One manifest digest of one platform, and what is known of it; repositories and tags point at it.
+
+    `problems` are the (path, text) of databases that could not be read in full.
+    """
+
+    digest: Digest
+    state: ImageState
+    platform: Platform | None = None
+    layers: tuple[LayerReference, ...] = ()
+    package_counts: tuple[int, ...] = ()
+    distribution: Distribution | None = None
+    sets: tuple[SetReference, ...] = ()
+    problems: tuple[tuple[str, str], ...] = ()
+    reason: str = ""
+    changed: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """An image in a repository, with the tags that lead to it there (also through an index)."""
+
+    digest: Digest
+    repository: Repository
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tag:
+    """Where a tag points: the digest the registry gave, the images behind it, and when that was said.
+
+    `stale` are images that an earlier pointing left with the tag and that still have to lose it.
+    """
+
+    repository: Repository
+    name: str
+    digest: Digest
+    images: tuple[Digest, ...]
+    time: float
+    stale: tuple[Digest, ...] = ()
+
+
+# --- package sets ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class PackageKey:
+    """What an advisory and a feature meet on: scheme (purl type), namespace, kind and name."""
+
+    scheme: str
+    namespace: str
+    kind: Kind
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.scheme}#{self.namespace}#{self.kind}#{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feature:
+    """One distinct thing that can be vulnerable; stored once, however many images have it.
+
+    `key` is the order-preserving key of `version` in the scheme; for a version that the scheme cannot read it is
+    `UNREADABLE` and the feature is compared with every range.
+    """
+
+    package: PackageKey
+    version: str
+    key: bytes
+    arch: str = ""
+    context: str = ""
+
+    @property
+    def id(self) -> FeatureId:
+        """Return the identity: every part but the key, which follows from the version."""
+        return FeatureId("|".join((str(self.package), self.version, self.arch, self.context)))
+
+
+UNREADABLE = b"\x00"
+"""The key of a version that its scheme cannot read: before every real key, so unbounded ranges include it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageSet:
+    """The packages of an image for one ecosystem after whiteouts, sorted; identical lists have one id."""
+
+    id: SetId
+    type: str
+    namespace: str
+    packages: tuple[Package, ...]
+
+
+class SetState(StrEnum):
+    """building: no verdicts yet. complete: verdicts from version 1 on. retired: no image has it any more."""
+
+    BUILDING = "building"
+    COMPLETE = "complete"
+    RETIRED = "retired"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetHead:
+    """The part of a set that changes: `rev` is raised by every claim and every write, `version` by new verdicts."""
+
+    state: SetState
+    rev: int
+    version: int
+
+
+# --- advisories ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """Versions from `introduced` (None: from the first) up to `fixed` (excluded) or `last_affected` (included)."""
+
+    introduced: str | None = None
+    fixed: str | None = None
+    last_affected: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """What one feed says of one package under one advisory id: the unit of change, numbered by `seq`.
+
+    `vulnerabilities` are what a finding is about: the CVEs the record names, else the record's own id. `raw_state`
+    is the vendor's own word. `first_load` marks a statement written before the feed's first complete load closed.
+    A `withdrawn` statement is a tombstone: it counts no more, its number lives on.
+    """
+
+    feed: str
+    id: str
+    package: PackageKey
+    vulnerabilities: tuple[str, ...]
+    effect: Effect
+    ranges: tuple[Range, ...]
+    state: State
+    severity: Severity = Severity.UNKNOWN
+    severity_source: str = ""
+    raw_state: str = ""
+    aliases: tuple[str, ...] = ()
+    fix_channel: str | None = None
+    stream: str = ""
+    revision: str = ""
+    seq: int = 0
+    first_load: bool = False
+    withdrawn: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class StatementKey:
+    """Where a statement is stored."""
+
+    feed: str
+    id: str
+    package: PackageKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRange:
+    """A range of version keys, both ends included, as DynamoDB's BETWEEN takes them."""
+
+    lower: bytes
+    upper: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageStatements:
+    """Everything one feed says of one package in one namespace.
+
+    `digest` is a digest of what was said, so that an unchanged package costs nothing.
+    """
+
+    package: PackageKey
+    statements: tuple[Statement, ...]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Of one feature for one vulnerability, from all statements about it: affected or not, fixed where, how bad."""
+
+    feature: FeatureId
+    vulnerability: str
+    state: State
+    severity: Severity
+    severity_source: str
+    fixed_version: str | None
+    fix_channel: str | None
+    advisories: tuple[str, ...]
+    aliases: tuple[str, ...]
+    feed: str
+
+
+class ChangeKind(StrEnum):
+    """How a finding differs between two versions of a set's verdicts."""
+
+    NEWLY_AFFECTED = "newly-affected"
+    FIX_AVAILABLE = "fix-available"
+    FIX_CHANGED = "fix-changed"
+    SEVERITY_CHANGED = "severity-changed"
+    STATE_CHANGED = "state-changed"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One typed difference; `old` is None for a newly affected feature, `new` for one no longer affected."""
+
+    kind: ChangeKind
+    old: Verdict | None
+    new: Verdict | None
+
+    @property
+    def verdict(self) -> Verdict:
+        """Return the newer verdict, or the old one where it is gone."""
+        verdict = self.new or self.old
+        assert verdict is not None, "a change has at least one side"
+        return verdict
+
+
+class Cause(StrEnum):
+    """Why subscribers are told: an image was pushed, an advisory changed, or a feed was loaded for the first time."""
+
+    PUSHED = "pushed"
+    ADVISORY = "advisory"
+    FIRST_LOAD = "first-load"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """The difference from version `number` - 1 to `number` of a set's verdicts; open until passed on."""
+
+    set: SetId
+    number: int
+    cause: Cause
+    feeds: tuple[str, ...]
+    changes: tuple[Change, ...]
+    open: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """An image of a repository that has a set; `since` is the verdict version told at push, 0 while pending."""
+
+    digest: Digest
+    repository: Repository
+    since: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A delta that a repository's subscribers have not been told yet (or have: `sent`), for one image.
+
+    `changes` are carried for a push only (the findings it began with); a later delta is read from its set.
+    """
+
+    repository: Repository
+    set: SetId
+    number: int
+    digest: Digest
+    cause: Cause
+    put: float
+    feeds: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
+    sent: bool = False
+
+    @property
+    def key(self) -> str:
+        """Return the one key that the same news has each time."""
+        return f"{self.set}#{self.number:010d}#{self.digest}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """What subscribers of a repository get: `body` is the JSON text; `waiting` the keys it settles."""
+
+    id: str
+    repository: Repository
+    sequence: int
+    subject: str
+    body: str
+    text: str
+    attributes: tuple[tuple[str, str | int | tuple[str, ...]], ...]
+    waiting: tuple[str, ...]
+    published: bool = False
+
+
+# --- feeds -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fingerprint:
+    """What a server said of a document when it was last fetched; sent back to ask "has it changed?"."""
+
+    url: str
+    etag: str = ""
+    last_modified: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedPart:
+    """A part of a feed that is fetched and loaded together, and how it stands.
+
+    `supported` maps each namespace the part speaks for to True, or to False where the release is out of support.
+    `closed` says that a first complete load has ended. `revision` names the loaded content.
+    """
+
+    feed: str
+    name: str
+    supported: tuple[tuple[str, bool], ...] = ()
+    fingerprints: tuple[Fingerprint, ...] = ()
+    revision: str = ""
+    closed: bool = False
+    rows: int = 0
+    last_success: float = 0.0
+    last_attempt: float = 0.0
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The right to write a feed part until `expires`; a later holder has a higher `fence`."""
+
+    feed: str
+    part: str
+    fence: int
+    expires: float
+
+
+# --- messages between functions --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexRequest:
+    """Read this image and put it into this repository."""
+
+    repository: Repository
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementChange:
+    """A statement before and after; either may be missing."""
+
+    old: Statement | None
+    new: Statement | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeRequest:
+    """Judge a set anew for these packages."""
+
+    set: SetId
+    packages: tuple[PackageKey, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotifyRequest:
+    """Something waits for this repository's subscribers; `reason` makes repeats of one cause recognisable."""
+
+    repository: Repository
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshRequest:
+    """Refresh one part of a feed; an empty part asks for all of them."""
+
+    feed: str
+    part: str = ""
+
+
+class HintKind(StrEnum):
+    """What an event claims to have happened; the registry decides what is true."""
+
+    PUSHED = "pushed"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hint:
+    """An event's claim about a tag or a digest of a repository, at `time`."""
+
+    kind: HintKind
+    repository: Repository
+    time: float
+    tag: str = ""
+    digest: Digest | None = field(default=None)

@@ -1,0 +1,284 @@
+"""What the use cases ask of the outside, in our words; `adapters/` answers.
+
+Unless a method says otherwise it sees every write that finished before it (a strong read), may be repeated without a
+second effect, and raises `Unavailable` where the other side failed and trying again may help.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import BinaryIO, Protocol
+
+from eclair.model import (
+    Artifact,
+    Delta,
+    Descriptor,
+    Digest,
+    Feature,
+    FeatureId,
+    FeedPart,
+    Fingerprint,
+    Image,
+    Index,
+    IndexRequest,
+    JudgeRequest,
+    KeyRange,
+    Layer,
+    LayerReference,
+    Lease,
+    Manifest,
+    Member,
+    Membership,
+    Notice,
+    NotifyRequest,
+    PackageKey,
+    PackageSet,
+    Page,
+    RefreshRequest,
+    Repository,
+    SetHead,
+    SetId,
+    Statement,
+    StatementChange,
+    StatementKey,
+    Tag,
+    Verdict,
+    Waiting,
+)
+
+Clock = Callable[[], float]
+"""Seconds since 1970."""
+
+
+class Images(Protocol):
+    """Images, the repositories they are in, and the tags that lead to them."""
+
+    def image(self, digest: Digest) -> Image | None: ...
+
+    def save_image(self, image: Image) -> None: ...
+
+    def memberships(self, digest: Digest) -> tuple[Membership, ...]: ...
+
+    def members_of(self, repository: Repository, *, page: str | None = None, limit: int = 100) -> Page[Membership]:
+        """Return the images of one repository in the order of their digests (may lag)."""
+
+    def repositories(self, *, page: str | None = None, limit: int = 100) -> Page[Repository]:
+        """Return the repositories that ever had an image, each once (may lag)."""
+
+    def add_membership(self, digest: Digest, repository: Repository, tag: str | None = None) -> None:
+        """Put the image into the repository and, where given, add the tag to it."""
+
+    def remove_tag(self, digest: Digest, repository: Repository, tag: str) -> None:
+        """Take the tag from the membership; a membership that is not there stays away."""
+
+    def remove_membership(self, digest: Digest, repository: Repository) -> None: ...
+
+    def tag(self, repository: Repository, name: str) -> Tag | None: ...
+
+    def tags(self, repository: Repository) -> tuple[Tag, ...]: ...
+
+    def put_tag(self, tag: Tag) -> bool:
+        """Store the tag unless one with a later time is stored; return whether it stands."""
+
+    def delete_tag(self, repository: Repository, name: str, time: float) -> bool:
+        """Delete the tag unless it has a later time than `time`; return whether it is gone."""
+
+
+class Layers(Protocol):
+    """What was read from layer blobs; `analysers` names the versions of the analysers that read them."""
+
+    def layer(self, digest: Digest, analysers: str) -> Layer | None: ...
+
+    def save_layer(self, layer: Layer, analysers: str) -> None: ...
+
+
+class Sets(Protocol):
+    """Package sets with their verdicts, and the edges feature -> set -> image."""
+
+    def begin(self, package_set: PackageSet) -> SetHead:
+        """Store the set as building (version 0) unless it is there, and return its head."""
+
+    def link(self, set_id: SetId, features: Sequence[Feature]) -> None:
+        """Store the features and the edges from each of them to the set."""
+
+    def head(self, set_id: SetId) -> SetHead | None: ...
+
+    def packages(self, set_id: SetId) -> PackageSet | None:
+        """Return the set as it was begun; it never changes."""
+
+    def verdicts(self, set_id: SetId) -> tuple[int, tuple[Verdict, ...]]:
+        """Return the version and the verdicts of that version, read as one; (0, ()) while there are none."""
+
+    def complete(self, set_id: SetId, verdicts: Sequence[Verdict], *, rev: int) -> bool:
+        """Turn a building set complete with version 1, if its rev is still `rev`; return whether that happened.
+
+        All of it happens or nothing; the rev is raised.
+        """
+
+    def claim(self, set_id: SetId) -> SetHead | None:
+        """Raise the rev and return the head as it is then; None where there is no such set."""
+
+    def advance(self, delta: Delta, verdicts: Sequence[Verdict], *, rev: int) -> bool:
+        """Write verdicts of version `delta.number` and the open delta together, if the rev is still `rev`.
+
+        Return whether that happened. All of it happens or nothing; the rev is raised.
+        """
+
+    def open_deltas(self, set_id: SetId) -> tuple[Delta, ...]:
+        """Return the deltas that are not passed on yet, oldest first."""
+
+    def deltas_after(self, set_id: SetId, number: int) -> tuple[Delta, ...]:
+        """Return the deltas with a number above `number`, open or closed, oldest first."""
+
+    def delta(self, set_id: SetId, number: int) -> Delta | None: ...
+
+    def close_delta(self, set_id: SetId, number: int) -> None: ...
+
+    def join(self, set_id: SetId, digest: Digest, repository: Repository) -> int:
+        """Add the member as pending (since 0) unless it is there; return its since."""
+
+    def tell(self, set_id: SetId, digest: Digest, repository: Repository, version: int) -> None:
+        """Set the since of a pending member; one that is not pending, or gone, stays as it is."""
+
+    def leave(self, set_id: SetId, digest: Digest, repository: Repository) -> None: ...
+
+    def members(self, set_id: SetId, *, page: str | None = None, limit: int = 1000) -> Page[Member]: ...
+
+    def features_in(self, package: PackageKey, ranges: Sequence[KeyRange]) -> Iterator[Feature]:
+        """Yield the stored features of the package whose key lies in a range, each once."""
+
+    def sets_with(self, feature: FeatureId, *, page: str | None = None, limit: int = 1000) -> Page[SetId]: ...
+
+
+class Notices(Protocol):
+    """What waits for the subscribers of a repository, and what they were told."""
+
+    def put_waiting(self, waiting: Waiting) -> bool:
+        """Store it unless its key is there (sent or not); return whether it is new."""
+
+    def waiting(self, repository: Repository, *, limit: int = 1000) -> tuple[Waiting, ...]:
+        """Return what is not sent yet, in the order of the keys."""
+
+    def mark_sent(self, repository: Repository, keys: Sequence[str]) -> None: ...
+
+    def last_notice(self, repository: Repository) -> Notice | None:
+        """Return the notice with the highest sequence number."""
+
+    def put_notice(self, notice: Notice) -> bool:
+        """Store it unless the repository has a notice of that sequence number; return whether it is new."""
+
+    def mark_published(self, repository: Repository, sequence: int) -> None: ...
+
+
+class Advisories(Protocol):
+    """Statements and the index of their ranges."""
+
+    def candidates(self, package: PackageKey, key: bytes) -> tuple[StatementKey, ...]:
+        """Return the statements with a range row that holds the version key (`UNREADABLE`: all), each once.
+
+        Range rows are hints: read the statements before believing one.
+        """
+
+    def statements(self, keys: Iterable[StatementKey]) -> Mapping[StatementKey, Statement]:
+        """Return the statements that are there, tombstones included."""
+
+    def stated(self, feed: str, package: PackageKey) -> tuple[Statement, ...]:
+        """Return all statements of the feed about the package that have a range row, tombstones included."""
+
+    def put_ranges(self, statement: Statement, ranges: Sequence[KeyRange]) -> None:
+        """Store the range rows of a statement and its row under each vulnerability, beside those that are there.
+
+        A `KeyRange` holds the versions the range includes; an upper end of `FF`s has no bound.
+        """
+
+    def put_statement(self, statement: Statement) -> bool:
+        """Store the statement if the one stored has number `statement.seq` - 1 (0: none); return whether it stands.
+
+        The same statement with the same number, stored already, stands.
+        """
+
+    def delete_stale_ranges(self, statement: Statement, ranges: Sequence[KeyRange]) -> None:
+        """Delete the range rows of the statement other than these, and its rows under other vulnerabilities."""
+
+    def about(self, vulnerability: str, *, page: str | None = None, limit: int = 100) -> Page[Statement]:
+        """Return the statements about a vulnerability, tombstones left out."""
+
+
+class Feeds(Protocol):
+    """How the feeds stand, and what was last loaded of each package."""
+
+    def lease(self, feed: str, part: str, *, now: float, seconds: float) -> Lease | None:
+        """Take the right to write the part; None while another holder's lease has not expired."""
+
+    def release(self, lease: Lease) -> None: ...
+
+    def parts(self, feed: str) -> tuple[FeedPart, ...]: ...
+
+    def save_part(self, part: FeedPart, lease: Lease) -> bool:
+        """Store how the part stands, if the lease is still the newest; return whether that happened."""
+
+    def digests(self, feed: str, part: str) -> Mapping[PackageKey, str]:
+        """Return the digest of what was last loaded of each package of the part."""
+
+    def save_digest(self, feed: str, part: str, package: PackageKey, digest: str | None) -> None:
+        """Store the digest of a package whose statements all stand (None: the package is gone)."""
+
+
+class Queues(Protocol):
+    """The messages that one function leaves for another; each is delivered at least once."""
+
+    def index(self, requests: Sequence[IndexRequest]) -> None: ...
+
+    def match(self, changes: Sequence[StatementChange]) -> None: ...
+
+    def judge(self, requests: Sequence[JudgeRequest]) -> None: ...
+
+    def notify(self, requests: Sequence[NotifyRequest]) -> None: ...
+
+    def refresh(self, requests: Sequence[RefreshRequest]) -> None: ...
+
+
+class Topic(Protocol):
+    """Where notices go."""
+
+    def publish(self, notice: Notice) -> None: ...
+
+
+class Registry(Protocol):
+    """One or more registries that speak the OCI Distribution API, or an archive that stands in for one."""
+
+    def resolve(self, repository: Repository, reference: str) -> Descriptor:
+        """Return what the tag or digest points at now. Raises `NotFound`, `Forbidden`, `Unavailable`."""
+
+    def manifest(self, repository: Repository, digest: Digest) -> Manifest | Index | Artifact:
+        """Return the manifest, verified against its digest, with its configuration read where it is an image."""
+
+    def blob(self, repository: Repository, layer: LayerReference) -> AbstractContextManager[BinaryIO]:
+        """Open the layer's blob as stored (compressed), to be read once from its beginning to its end.
+
+        The stream resumes a broken download; the reader verifies the digest.
+        """
+
+    def tags(self, repository: Repository) -> Iterator[str]: ...
+
+    def repositories(self, host: str) -> Iterator[Repository]:
+        """Yield what the registry lists. Raises `Forbidden` or `NotFound` where it lists nothing for us."""
+
+
+class Fetched(Protocol):
+    """A document that was fetched because it changed."""
+
+    @property
+    def fingerprint(self) -> Fingerprint: ...
+
+    @property
+    def stream(self) -> BinaryIO: ...
+
+
+class Documents(Protocol):
+    """Where the feeds' documents are fetched from: the vendors, or a mirror."""
+
+    def fetch(self, url: str, known: Fingerprint | None) -> AbstractContextManager[Fetched | None]:
+        """Open the document, or give None where it is unchanged since `known`.
+
+        Raises `NotFound` where there is no such document, `Unavailable` where trying again may help, `Forbidden`.
+        """
