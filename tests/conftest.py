@@ -1,0 +1,17 @@
+"""Fixtures that every test may use."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Return the folder of large real data (images, feed mirror, version tables), which lies beside a checkout."""
+    folder = Path(os.environ.get("ECLAIR_SHARED_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no test data at {folder}: set ECLAIR_SHARED_DATA to the folder that holds it")
+    return folder
