@@ -492,11 +492,16 @@ class Delta:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """An image of a repository that has a set; `since` is the verdict version told at push, 0 while pending."""
+    """An image of a repository that has a set.
+
+    `since` is the verdict version told at push, 0 while pending; `settled` says that every delta between that
+    telling and its being seen by judge has been put, so that a repeated push has nothing more to tell.
+    """
 
     digest: Digest
     repository: Repository
     since: int = 0
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -133,11 +133,14 @@ class Sets(Protocol):
 
     def close_delta(self, set_id: SetId, number: int) -> None: ...
 
-    def join(self, set_id: SetId, digest: Digest, repository: Repository) -> int:
-        """Add the member as pending (since 0) unless it is there; return its since."""
+    def join(self, set_id: SetId, digest: Digest, repository: Repository) -> Member:
+        """Add the member as pending (since 0) unless it is there; return it as it is stored."""
 
     def tell(self, set_id: SetId, digest: Digest, repository: Repository, version: int) -> None:
         """Set the since of a pending member; one that is not pending, or gone, stays as it is."""
+
+    def settle(self, set_id: SetId, digest: Digest, repository: Repository) -> None:
+        """Mark the member as settled; one that is gone stays gone."""
 
     def leave(self, set_id: SetId, digest: Digest, repository: Repository) -> None: ...
 

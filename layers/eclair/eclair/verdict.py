@@ -1,0 +1,234 @@
+"""Is this feature affected by this vulnerability? The one matcher: reports and notices both come from here.
+
+Pure: statements and a feature go in, verdicts come out. The rules are those of the vendors, feed by feed turned into
+statements; here they are only weighed against each other.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
+
+from eclair import ecosystems
+from eclair.errors import BadVersion
+from eclair.model import (
+    UNREADABLE,
+    Change,
+    ChangeKind,
+    Effect,
+    Feature,
+    FeatureId,
+    KeyRange,
+    Range,
+    Severity,
+    State,
+    Statement,
+    Verdict,
+)
+
+FIRST = b"\x00"
+"""A lower bound below every key."""
+LAST = b"\xff" * 8
+"""An upper bound above every key."""
+
+SHOWN = frozenset({State.AFFECTED, State.FIXED, State.WILL_NOT_FIX, State.DEFERRED, State.END_OF_LIFE})
+"""The states that a report shows, and a notice tells, unless asked for more."""
+
+_URGENCY = (
+    State.FIXED,
+    State.AFFECTED,
+    State.WILL_NOT_FIX,
+    State.DEFERRED,
+    State.END_OF_LIFE,
+    State.UNDER_INVESTIGATION,
+    State.NOT_AFFECTED,
+)
+"""Where statements differ, the state that stands first is shown."""
+
+
+class _Position(Enum):
+    INSIDE = 1
+    OUTSIDE = 2
+    UNKNOWN = 3
+
+
+def contains(keys: KeyRange, key: bytes) -> bool:
+    """Say whether a version with this key lies in the range (as its row would lie in DynamoDB's BETWEEN)."""
+    return keys.lower <= key + b"\x00" <= keys.upper
+
+
+def key_range(versions: Range, scheme: str) -> KeyRange:
+    """Return the keys of a range of versions; a bound that cannot be read does not bound."""
+    return KeyRange(lower=_lower(versions, scheme), upper=_upper(versions, scheme))
+
+
+def key_ranges(statement: Statement) -> tuple[KeyRange, ...]:
+    """Return the keys a statement speaks about: its ranges, or all versions for one that says "not affected"."""
+    if statement.withdrawn:
+        return ()
+    if statement.effect is Effect.NOT_AFFECTED:
+        return (KeyRange(lower=FIRST, upper=LAST),)
+    return tuple(dict.fromkeys(key_range(versions, statement.package.scheme) for versions in statement.ranges))
+
+
+def _key(version: str, scheme: str) -> bytes | None:
+    try:
+        return ecosystems.load()[scheme].key(version)
+    except BadVersion:
+        return None
+
+
+def _lower(versions: Range, scheme: str) -> bytes:
+    if versions.introduced is None:
+        return FIRST
+    return _key(versions.introduced, scheme) or FIRST
+
+
+def _upper(versions: Range, scheme: str) -> bytes:
+    if versions.fixed is not None:
+        return _key(versions.fixed, scheme) or LAST
+    if versions.last_affected is not None:
+        key = _key(versions.last_affected, scheme)
+        return key + b"\xff" if key is not None else LAST
+    return LAST
+
+
+def verdicts(feature: Feature, statements: Iterable[Statement]) -> tuple[Verdict, ...]:
+    """Return the verdicts on a feature, sorted by vulnerability, from all statements about its package.
+
+    A vulnerability that no statement brings to bear on the installed version has no verdict.
+    """
+    about: defaultdict[str, list[Statement]] = defaultdict(list)
+    for statement in statements:
+        if statement.withdrawn or statement.package != feature.package:
+            continue
+        for vulnerability in statement.vulnerabilities:
+            about[vulnerability].append(statement)
+    found = (_verdict(feature, vulnerability, _of_stream(feature, said)) for vulnerability, said in about.items())
+    return tuple(sorted((verdict for verdict in found if verdict), key=lambda verdict: verdict.vulnerability))
+
+
+def _of_stream(feature: Feature, statements: Sequence[Statement]) -> Sequence[Statement]:
+    """Return the statements of the feature's own stream; where it has none, those of no stream."""
+    own = [statement for statement in statements if statement.stream and statement.stream == feature.context]
+    return own or [statement for statement in statements if not statement.stream]
+
+
+def _verdict(feature: Feature, vulnerability: str, statements: Sequence[Statement]) -> Verdict | None:
+    inside: list[tuple[Statement, Range]] = []
+    unknown: list[Statement] = []
+    denied: list[Statement] = []
+    for statement in statements:
+        if statement.effect is Effect.NOT_AFFECTED:
+            denied.append(statement)
+            continue
+        for versions in statement.ranges:
+            position = _position(feature, versions)
+            if position is _Position.INSIDE:
+                inside.append((statement, versions))
+            elif position is _Position.UNKNOWN:
+                unknown.append(statement)
+    if inside:
+        return _affected(feature, vulnerability, inside)
+    if unknown:
+        return _join(feature, vulnerability, unknown, State.UNDER_INVESTIGATION, None)
+    if denied:
+        return _join(feature, vulnerability, denied, State.NOT_AFFECTED, None)
+    return None
+
+
+def _position(feature: Feature, versions: Range) -> _Position:
+    """Place the installed version in a range; "cannot tell" where the version or a bound that matters is unreadable."""
+    scheme = feature.package.scheme
+    if versions == Range():
+        return _Position.INSIDE
+    if feature.key == UNREADABLE:
+        return _Position.UNKNOWN
+    if not contains(key_range(versions, scheme), feature.key):
+        return _Position.OUTSIDE
+    bounds = (versions.introduced, versions.fixed, versions.last_affected)
+    if any(bound is not None and _key(bound, scheme) is None for bound in bounds):
+        return _Position.UNKNOWN
+    return _Position.INSIDE
+
+
+def _affected(feature: Feature, vulnerability: str, inside: Sequence[tuple[Statement, Range]]) -> Verdict:
+    scheme = feature.package.scheme
+    fixes = [(_key(versions.fixed, scheme) or b"", versions.fixed) for _, versions in inside if versions.fixed]
+    fixed_version = max(fixes)[1] if fixes else None
+    statements = [statement for statement, _ in inside]
+    state = State.FIXED if fixed_version else min((said.state for said in statements), key=_URGENCY.index)
+    return _join(feature, vulnerability, statements, state, fixed_version)
+
+
+def _join(
+    feature: Feature, vulnerability: str, statements: Sequence[Statement], state: State, fixed_version: str | None
+) -> Verdict:
+    """Return one verdict in the name of all statements that led to it."""
+    worst = min(statements, key=lambda statement: (statement.severity.rank, statement.feed, statement.id))
+    aliases = {alias for statement in statements for alias in statement.aliases}
+    channels = [statement.fix_channel for statement in statements if statement.fix_channel]
+    return Verdict(
+        feature=feature.id,
+        vulnerability=vulnerability,
+        state=state,
+        severity=worst.severity,
+        severity_source=worst.severity_source,
+        fixed_version=fixed_version,
+        fix_channel=channels[0] if channels and fixed_version else None,
+        advisories=tuple(sorted({statement.id for statement in statements})),
+        aliases=tuple(sorted(aliases - {vulnerability})),
+        feed=worst.feed,
+    )
+
+
+def shown(verdict: Verdict) -> bool:
+    """Say whether a report shows the verdict, and a notice tells it, unless asked for all."""
+    return verdict.state in SHOWN and verdict.severity is not Severity.NEGLIGIBLE
+
+
+def changes(old: Iterable[Verdict], new: Iterable[Verdict]) -> tuple[Change, ...]:
+    """Return how what is shown differs from one version of a set's verdicts to the next, sorted."""
+    before, after = _shown(old), _shown(new)
+    found = (change(before.get(key), after.get(key)) for key in sorted(before.keys() | after.keys()))
+    return tuple(difference for difference in found if difference)
+
+
+def undo(verdicts: Iterable[Verdict], undone: Iterable[Change]) -> tuple[Verdict, ...]:
+    """Return the shown verdicts as they were before the changes."""
+    shown_before = dict(_shown(verdicts))
+    for difference in undone:
+        key = identity(difference.verdict)
+        if difference.old is None:
+            shown_before.pop(key, None)
+        else:
+            shown_before[key] = difference.old
+    return tuple(shown_before[key] for key in sorted(shown_before))
+
+
+def identity(verdict: Verdict) -> tuple[FeatureId, str]:
+    """Return what two versions of one verdict have in common."""
+    return verdict.feature, verdict.vulnerability
+
+
+def _shown(found: Iterable[Verdict]) -> Mapping[tuple[FeatureId, str], Verdict]:
+    return {identity(verdict): verdict for verdict in found if shown(verdict)}
+
+
+def change(old: Verdict | None, new: Verdict | None) -> Change | None:
+    """Return the most telling difference of two shown verdicts on the same thing, None where there is none."""
+    kind = _kind(old, new)
+    return Change(kind=kind, old=old, new=new) if kind else None
+
+
+def _kind(old: Verdict | None, new: Verdict | None) -> ChangeKind | None:
+    if old is None:
+        return ChangeKind.NEWLY_AFFECTED if new else None
+    if new is None:
+        return ChangeKind.WITHDRAWN
+    if old.fixed_version != new.fixed_version and new.fixed_version:
+        return ChangeKind.FIX_CHANGED if old.fixed_version else ChangeKind.FIX_AVAILABLE
+    if old.severity != new.severity:
+        return ChangeKind.SEVERITY_CHANGED
+    if old.state != new.state:
+        return ChangeKind.STATE_CHANGED
+    return None
