@@ -1,4 +1,4 @@
-"""Which package sets does a changed statement concern? Old ∪ new ranges -> features -> sets -> the sets queue."""
+"""Which package sets does a changed statement concern? Old and new ranges -> features -> sets -> the sets queue."""
 
 from collections import defaultdict
 from collections.abc import Sequence

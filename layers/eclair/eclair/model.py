@@ -397,10 +397,15 @@ class Statement:
     first_load: bool = False
     withdrawn: bool = False
 
+    @property
+    def key(self) -> "StatementKey":
+        """Return where the statement is stored."""
+        return StatementKey(feed=self.feed, id=self.id, package=self.package)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class StatementKey:
-    """Where a statement is stored."""
+    """Where a statement is stored: one row per feed, advisory id and package."""
 
     feed: str
     id: str

@@ -1,0 +1,392 @@
+"""All ports in memory: for `eclair scan`, and for tests that walk every interleaving.
+
+Rows are frozen values in dictionaries, so that a copy of the dictionaries is a copy of the world.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from eclair.model import (
+    UNREADABLE,
+    Delta,
+    Digest,
+    Feature,
+    FeatureId,
+    FeedPart,
+    Image,
+    IndexRequest,
+    JudgeRequest,
+    KeyRange,
+    Layer,
+    Lease,
+    Member,
+    Membership,
+    Notice,
+    NotifyRequest,
+    PackageKey,
+    PackageSet,
+    Page,
+    RefreshRequest,
+    Repository,
+    SetHead,
+    SetId,
+    SetState,
+    Statement,
+    StatementChange,
+    StatementKey,
+    Tag,
+    Verdict,
+    Waiting,
+)
+from eclair.verdict import contains
+
+T = TypeVar("T")
+
+
+def _page(items: Iterable[T], name: Callable[[T], str], page: str | None, limit: int) -> Page[T]:
+    """Return the items whose name comes after `page`, in the order of their names."""
+    rest = sorted((item for item in items if page is None or name(item) > page), key=name)
+    here = tuple(rest[:limit])
+    return Page(items=here, next=name(here[-1]) if len(rest) > limit else None)
+
+
+@dataclass(slots=True)
+class MemoryImages:
+    """`Images` in memory."""
+
+    images: dict[Digest, Image] = field(default_factory=dict)
+    members: dict[tuple[Digest, Repository], Membership] = field(default_factory=dict)
+    listed: dict[Repository, None] = field(default_factory=dict)
+    pointers: dict[tuple[Repository, str], Tag] = field(default_factory=dict)
+
+    def image(self, digest: Digest) -> Image | None:
+        return self.images.get(digest)
+
+    def save_image(self, image: Image) -> None:
+        self.images[image.digest] = image
+
+    def memberships(self, digest: Digest) -> tuple[Membership, ...]:
+        return tuple(self.members[key] for key in sorted(self.members) if key[0] == digest)
+
+    def members_of(self, repository: Repository, *, page: str | None = None, limit: int = 100) -> Page[Membership]:
+        found = (member for member in self.members.values() if member.repository == repository)
+        return _page(found, lambda member: member.digest, page, limit)
+
+    def repositories(self, *, page: str | None = None, limit: int = 100) -> Page[Repository]:
+        return _page(self.listed, str, page, limit)
+
+    def add_membership(self, digest: Digest, repository: Repository, tag: str | None = None) -> None:
+        key = (digest, repository)
+        member = self.members.get(key) or Membership(digest=digest, repository=repository)
+        tags = {*member.tags, tag} if tag is not None else set(member.tags)
+        self.members[key] = replace(member, tags=tuple(sorted(tags)))
+        self.listed[repository] = None
+
+    def remove_tag(self, digest: Digest, repository: Repository, tag: str) -> None:
+        member = self.members.get((digest, repository))
+        if member is not None:
+            left = tuple(name for name in member.tags if name != tag)
+            self.members[digest, repository] = replace(member, tags=left)
+
+    def remove_membership(self, digest: Digest, repository: Repository) -> None:
+        self.members.pop((digest, repository), None)
+
+    def tag(self, repository: Repository, name: str) -> Tag | None:
+        return self.pointers.get((repository, name))
+
+    def tags(self, repository: Repository) -> tuple[Tag, ...]:
+        return tuple(self.pointers[key] for key in sorted(self.pointers) if key[0] == repository)
+
+    def put_tag(self, tag: Tag) -> bool:
+        stored = self.pointers.get((tag.repository, tag.name))
+        if stored is not None and stored.time > tag.time:
+            return False
+        self.pointers[tag.repository, tag.name] = tag
+        return True
+
+    def delete_tag(self, repository: Repository, name: str, time: float) -> bool:
+        stored = self.pointers.get((repository, name))
+        if stored is not None and stored.time > time:
+            return False
+        self.pointers.pop((repository, name), None)
+        return True
+
+
+@dataclass(slots=True)
+class MemoryLayers:
+    """`Layers` in memory."""
+
+    layers: dict[tuple[Digest, str], Layer] = field(default_factory=dict)
+
+    def layer(self, digest: Digest, analysers: str) -> Layer | None:
+        return self.layers.get((digest, analysers))
+
+    def save_layer(self, layer: Layer, analysers: str) -> None:
+        self.layers[layer.digest, analysers] = layer
+
+
+@dataclass(slots=True)
+class MemorySets:
+    """`Sets` in memory."""
+
+    bodies: dict[SetId, PackageSet] = field(default_factory=dict)
+    heads: dict[SetId, SetHead] = field(default_factory=dict)
+    judged: dict[SetId, tuple[int, tuple[Verdict, ...]]] = field(default_factory=dict)
+    deltas: dict[tuple[SetId, int], Delta] = field(default_factory=dict)
+    features: dict[PackageKey, dict[FeatureId, Feature]] = field(default_factory=dict)
+    edges: dict[FeatureId, frozenset[SetId]] = field(default_factory=dict)
+    joined: dict[tuple[SetId, Digest, Repository], Member] = field(default_factory=dict)
+
+    def begin(self, package_set: PackageSet) -> SetHead:
+        self.bodies.setdefault(package_set.id, package_set)
+        return self.heads.setdefault(package_set.id, SetHead(state=SetState.BUILDING, rev=0, version=0))
+
+    def link(self, set_id: SetId, features: Sequence[Feature]) -> None:
+        for feature in features:
+            self.features[feature.package] = {**self.features.get(feature.package, {}), feature.id: feature}
+            self.edges[feature.id] = self.edges.get(feature.id, frozenset()) | {set_id}
+
+    def head(self, set_id: SetId) -> SetHead | None:
+        return self.heads.get(set_id)
+
+    def packages(self, set_id: SetId) -> PackageSet | None:
+        return self.bodies.get(set_id)
+
+    def verdicts(self, set_id: SetId) -> tuple[int, tuple[Verdict, ...]]:
+        return self.judged.get(set_id, (0, ()))
+
+    def complete(self, set_id: SetId, verdicts: Sequence[Verdict], *, rev: int) -> bool:
+        if self.heads[set_id] != SetHead(state=SetState.BUILDING, rev=rev, version=0):
+            return False
+        self.heads[set_id] = SetHead(state=SetState.COMPLETE, rev=rev + 1, version=1)
+        self.judged[set_id] = (1, tuple(verdicts))
+        return True
+
+    def claim(self, set_id: SetId) -> SetHead | None:
+        head = self.heads.get(set_id)
+        if head is None:
+            return None
+        self.heads[set_id] = replace(head, rev=head.rev + 1)
+        return self.heads[set_id]
+
+    def advance(self, delta: Delta, verdicts: Sequence[Verdict], *, rev: int) -> bool:
+        head = self.heads[delta.set]
+        if head != SetHead(state=SetState.COMPLETE, rev=rev, version=delta.number - 1):
+            return False
+        self.heads[delta.set] = replace(head, rev=rev + 1, version=delta.number)
+        self.judged[delta.set] = (delta.number, tuple(verdicts))
+        self.deltas[delta.set, delta.number] = delta
+        return True
+
+    def open_deltas(self, set_id: SetId) -> tuple[Delta, ...]:
+        return tuple(delta for delta in self.deltas_after(set_id, 0) if delta.open)
+
+    def deltas_after(self, set_id: SetId, number: int) -> tuple[Delta, ...]:
+        return tuple(self.deltas[key] for key in sorted(self.deltas) if key[0] == set_id and key[1] > number)
+
+    def delta(self, set_id: SetId, number: int) -> Delta | None:
+        return self.deltas.get((set_id, number))
+
+    def close_delta(self, set_id: SetId, number: int) -> None:
+        self.deltas[set_id, number] = replace(self.deltas[set_id, number], open=False)
+
+    def join(self, set_id: SetId, digest: Digest, repository: Repository) -> Member:
+        return self.joined.setdefault((set_id, digest, repository), Member(digest=digest, repository=repository))
+
+    def tell(self, set_id: SetId, digest: Digest, repository: Repository, version: int) -> None:
+        member = self.joined.get((set_id, digest, repository))
+        if member is not None and member.since == 0:
+            self.joined[set_id, digest, repository] = replace(member, since=version)
+
+    def settle(self, set_id: SetId, digest: Digest, repository: Repository) -> None:
+        member = self.joined.get((set_id, digest, repository))
+        if member is not None:
+            self.joined[set_id, digest, repository] = replace(member, settled=True)
+
+    def leave(self, set_id: SetId, digest: Digest, repository: Repository) -> None:
+        self.joined.pop((set_id, digest, repository), None)
+
+    def members(self, set_id: SetId, *, page: str | None = None, limit: int = 1000) -> Page[Member]:
+        found = (member for key, member in self.joined.items() if key[0] == set_id)
+        return _page(found, lambda member: f"{member.digest}#{member.repository}", page, limit)
+
+    def features_in(self, package: PackageKey, ranges: Sequence[KeyRange]) -> Iterator[Feature]:
+        stored = sorted(self.features.get(package, {}).values(), key=lambda feature: (feature.key, feature.id))
+        for feature in stored:
+            if feature.key == UNREADABLE or any(contains(keys, feature.key) for keys in ranges):
+                yield feature
+
+    def sets_with(self, feature: FeatureId, *, page: str | None = None, limit: int = 1000) -> Page[SetId]:
+        return _page(self.edges.get(feature, frozenset()), str, page, limit)
+
+
+@dataclass(slots=True)
+class MemoryNotices:
+    """`Notices` in memory."""
+
+    rows: dict[tuple[Repository, str], Waiting] = field(default_factory=dict)
+    notices: dict[tuple[Repository, int], Notice] = field(default_factory=dict)
+
+    def put_waiting(self, waiting: Waiting) -> bool:
+        key = (waiting.repository, waiting.key)
+        if key in self.rows:
+            return False
+        self.rows[key] = waiting
+        return True
+
+    def waiting(self, repository: Repository, *, limit: int = 1000) -> tuple[Waiting, ...]:
+        found = (self.rows[key] for key in sorted(self.rows) if key[0] == repository)
+        return tuple(row for row in found if not row.sent)[:limit]
+
+    def mark_sent(self, repository: Repository, keys: Sequence[str]) -> None:
+        for key in keys:
+            self.rows[repository, key] = replace(self.rows[repository, key], sent=True)
+
+    def last_notice(self, repository: Repository) -> Notice | None:
+        found = [notice for key, notice in self.notices.items() if key[0] == repository]
+        return max(found, key=lambda notice: notice.sequence, default=None)
+
+    def put_notice(self, notice: Notice) -> bool:
+        key = (notice.repository, notice.sequence)
+        if key in self.notices:
+            return False
+        self.notices[key] = notice
+        return True
+
+    def mark_published(self, repository: Repository, sequence: int) -> None:
+        self.notices[repository, sequence] = replace(self.notices[repository, sequence], published=True)
+
+
+@dataclass(slots=True)
+class MemoryAdvisories:
+    """`Advisories` in memory; `listen` is called with every change, as the stream of the table is."""
+
+    said: dict[StatementKey, Statement] = field(default_factory=dict)
+    ranges: dict[PackageKey, dict[StatementKey, tuple[KeyRange, ...]]] = field(default_factory=dict)
+    by_vulnerability: dict[str, dict[StatementKey, None]] = field(default_factory=dict)
+    listen: Callable[[StatementChange], None] | None = None
+
+    def candidates(self, package: PackageKey, key: bytes) -> tuple[StatementKey, ...]:
+        rows = self.ranges.get(package, {})
+        hit = (
+            row
+            for row, ranges in rows.items()
+            if ranges and (key == UNREADABLE or any(contains(keys, key) for keys in ranges))
+        )
+        return tuple(sorted(hit))
+
+    def statements(self, keys: Iterable[StatementKey]) -> Mapping[StatementKey, Statement]:
+        return {key: self.said[key] for key in keys if key in self.said}
+
+    def stated(self, feed: str, package: PackageKey) -> tuple[Statement, ...]:
+        rows = self.ranges.get(package, {})
+        return tuple(self.said[key] for key in sorted(rows) if key.feed == feed and rows[key] and key in self.said)
+
+    def put_ranges(self, statement: Statement, ranges: Sequence[KeyRange]) -> None:
+        key = statement.key
+        rows = self.ranges.get(statement.package, {})
+        both = tuple(dict.fromkeys((*rows.get(key, ()), *ranges)))
+        self.ranges[statement.package] = {**rows, key: both}
+        for vulnerability in statement.vulnerabilities:
+            self.by_vulnerability[vulnerability] = {**self.by_vulnerability.get(vulnerability, {}), key: None}
+
+    def put_statement(self, statement: Statement) -> bool:
+        key = statement.key
+        stored = self.said.get(key)
+        if stored == statement:
+            return True
+        if (stored.seq if stored else 0) != statement.seq - 1:
+            return False
+        self.said[key] = statement
+        if self.listen is not None:
+            self.listen(StatementChange(old=stored, new=statement))
+        return True
+
+    def delete_stale_ranges(self, statement: Statement, ranges: Sequence[KeyRange]) -> None:
+        key = statement.key
+        rows = self.ranges.get(statement.package, {})
+        self.ranges[statement.package] = {**rows, key: tuple(ranges)}
+        for vulnerability, keys in self.by_vulnerability.items():
+            if key in keys and (statement.withdrawn or vulnerability not in statement.vulnerabilities):
+                self.by_vulnerability[vulnerability] = {other: None for other in keys if other != key}
+
+    def about(self, vulnerability: str, *, page: str | None = None, limit: int = 100) -> Page[Statement]:
+        keys = self.by_vulnerability.get(vulnerability, {})
+        found = (self.said[key] for key in keys if key in self.said and not self.said[key].withdrawn)
+        return _page(found, lambda statement: f"{statement.feed}#{statement.id}#{statement.package}", page, limit)
+
+
+@dataclass(slots=True)
+class MemoryFeeds:
+    """`Feeds` in memory."""
+
+    stored: dict[tuple[str, str], FeedPart] = field(default_factory=dict)
+    leases: dict[tuple[str, str], Lease] = field(default_factory=dict)
+    loaded: dict[tuple[str, str], dict[PackageKey, str]] = field(default_factory=dict)
+
+    def lease(self, feed: str, part: str, *, now: float, seconds: float) -> Lease | None:
+        held = self.leases.get((feed, part))
+        if held is not None and held.expires > now:
+            return None
+        fence = held.fence + 1 if held else 1
+        self.leases[feed, part] = Lease(feed=feed, part=part, fence=fence, expires=now + seconds)
+        return self.leases[feed, part]
+
+    def release(self, lease: Lease) -> None:
+        key = (lease.feed, lease.part)
+        if self.leases.get(key) == lease:
+            self.leases[key] = replace(lease, expires=0.0)
+
+    def parts(self, feed: str) -> tuple[FeedPart, ...]:
+        return tuple(self.stored[key] for key in sorted(self.stored) if key[0] == feed)
+
+    def save_part(self, part: FeedPart, lease: Lease) -> bool:
+        held = self.leases.get((part.feed, part.name))
+        if held is None or held.fence != lease.fence:
+            return False
+        self.stored[part.feed, part.name] = part
+        return True
+
+    def digests(self, feed: str, part: str) -> Mapping[PackageKey, str]:
+        return self.loaded.get((feed, part), {})
+
+    def save_digest(self, feed: str, part: str, package: PackageKey, digest: str | None) -> None:
+        rest = {key: value for key, value in self.loaded.get((feed, part), {}).items() if key != package}
+        self.loaded[feed, part] = rest if digest is None else {**rest, package: digest}
+
+
+@dataclass(slots=True)
+class MemoryQueues:
+    """`Queues` in memory: lists that a test or a command works off."""
+
+    indexed: list[IndexRequest] = field(default_factory=list)
+    matched: list[StatementChange] = field(default_factory=list)
+    judged: list[JudgeRequest] = field(default_factory=list)
+    notified: list[NotifyRequest] = field(default_factory=list)
+    refreshed: list[RefreshRequest] = field(default_factory=list)
+
+    def index(self, requests: Sequence[IndexRequest]) -> None:
+        self.indexed.extend(requests)
+
+    def match(self, changes: Sequence[StatementChange]) -> None:
+        self.matched.extend(changes)
+
+    def judge(self, requests: Sequence[JudgeRequest]) -> None:
+        self.judged.extend(requests)
+
+    def notify(self, requests: Sequence[NotifyRequest]) -> None:
+        self.notified.extend(requests)
+
+    def refresh(self, requests: Sequence[RefreshRequest]) -> None:
+        self.refreshed.extend(requests)
+
+
+@dataclass(slots=True)
+class MemoryTopic:
+    """`Topic` in memory: every publication, repeats included."""
+
+    published: list[Notice] = field(default_factory=list)
+
+    def publish(self, notice: Notice) -> None:
+        self.published.append(notice)
