@@ -414,10 +414,18 @@ class StatementKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRange:
-    """A range of version keys, both ends included, as DynamoDB's BETWEEN takes them."""
+    """A range of rows that begin with a version key, both ends included, as DynamoDB's BETWEEN takes them.
+
+    A row is the key, 00 and a suffix; so `lower` = key(v) begins at v, key(v)‖FF after v; `upper` = key(v) ends before
+    v, key(v)‖FF with v.
+    """
 
     lower: bytes
     upper: bytes
+
+    def __contains__(self, key: bytes) -> bool:
+        """Say whether the rows of a version with this key lie in the range."""
+        return self.lower <= key + b"\x00" <= self.upper
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,11 +51,6 @@ class _Position(Enum):
     UNKNOWN = 3
 
 
-def contains(keys: KeyRange, key: bytes) -> bool:
-    """Say whether a version with this key lies in the range (as its row would lie in DynamoDB's BETWEEN)."""
-    return keys.lower <= key + b"\x00" <= keys.upper
-
-
 def key_range(versions: Range, scheme: str) -> KeyRange:
     """Return the keys of a range of versions; a bound that cannot be read does not bound."""
     return KeyRange(lower=_lower(versions, scheme), upper=_upper(versions, scheme))
@@ -143,7 +138,7 @@ def _position(feature: Feature, versions: Range) -> _Position:
         return _Position.INSIDE
     if feature.key == UNREADABLE:
         return _Position.UNKNOWN
-    if not contains(key_range(versions, scheme), feature.key):
+    if feature.key not in key_range(versions, scheme):
         return _Position.OUTSIDE
     bounds = (versions.introduced, versions.fixed, versions.last_affected)
     if any(bound is not None and _key(bound, scheme) is None for bound in bounds):

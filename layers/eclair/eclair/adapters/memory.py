@@ -39,7 +39,6 @@ from eclair.model import (
     Verdict,
     Waiting,
 )
-from eclair.verdict import contains
 
 T = TypeVar("T")
 
@@ -144,7 +143,7 @@ class MemorySets:
 
     def link(self, set_id: SetId, features: Sequence[Feature]) -> None:
         for feature in features:
-            self.features[feature.package] = {**self.features.get(feature.package, {}), feature.id: feature}
+            self.features.setdefault(feature.package, {})[feature.id] = feature
             self.edges[feature.id] = self.edges.get(feature.id, frozenset()) | {set_id}
 
     def head(self, set_id: SetId) -> SetHead | None:
@@ -214,7 +213,7 @@ class MemorySets:
     def features_in(self, package: PackageKey, ranges: Sequence[KeyRange]) -> Iterator[Feature]:
         stored = sorted(self.features.get(package, {}).values(), key=lambda feature: (feature.key, feature.id))
         for feature in stored:
-            if feature.key == UNREADABLE or any(contains(keys, feature.key) for keys in ranges):
+            if feature.key == UNREADABLE or any(feature.key in keys for keys in ranges):
                 yield feature
 
     def sets_with(self, feature: FeatureId, *, page: str | None = None, limit: int = 1000) -> Page[SetId]:
@@ -270,9 +269,7 @@ class MemoryAdvisories:
     def candidates(self, package: PackageKey, key: bytes) -> tuple[StatementKey, ...]:
         rows = self.ranges.get(package, {})
         hit = (
-            row
-            for row, ranges in rows.items()
-            if ranges and (key == UNREADABLE or any(contains(keys, key) for keys in ranges))
+            row for row, ranges in rows.items() if ranges and (key == UNREADABLE or any(key in keys for keys in ranges))
         )
         return tuple(sorted(hit))
 
@@ -284,12 +281,10 @@ class MemoryAdvisories:
         return tuple(self.said[key] for key in sorted(rows) if key.feed == feed and rows[key] and key in self.said)
 
     def put_ranges(self, statement: Statement, ranges: Sequence[KeyRange]) -> None:
-        key = statement.key
-        rows = self.ranges.get(statement.package, {})
-        both = tuple(dict.fromkeys((*rows.get(key, ()), *ranges)))
-        self.ranges[statement.package] = {**rows, key: both}
+        rows = self.ranges.setdefault(statement.package, {})
+        rows[statement.key] = tuple(dict.fromkeys((*rows.get(statement.key, ()), *ranges)))
         for vulnerability in statement.vulnerabilities:
-            self.by_vulnerability[vulnerability] = {**self.by_vulnerability.get(vulnerability, {}), key: None}
+            self.by_vulnerability.setdefault(vulnerability, {})[statement.key] = None
 
     def put_statement(self, statement: Statement) -> bool:
         key = statement.key
@@ -304,12 +299,10 @@ class MemoryAdvisories:
         return True
 
     def delete_stale_ranges(self, statement: Statement, ranges: Sequence[KeyRange]) -> None:
-        key = statement.key
-        rows = self.ranges.get(statement.package, {})
-        self.ranges[statement.package] = {**rows, key: tuple(ranges)}
+        self.ranges.setdefault(statement.package, {})[statement.key] = tuple(ranges)
         for vulnerability, keys in self.by_vulnerability.items():
-            if key in keys and (statement.withdrawn or vulnerability not in statement.vulnerabilities):
-                self.by_vulnerability[vulnerability] = {other: None for other in keys if other != key}
+            if statement.withdrawn or vulnerability not in statement.vulnerabilities:
+                keys.pop(statement.key, None)
 
     def about(self, vulnerability: str, *, page: str | None = None, limit: int = 100) -> Page[Statement]:
         keys = self.by_vulnerability.get(vulnerability, {})
@@ -352,8 +345,11 @@ class MemoryFeeds:
         return self.loaded.get((feed, part), {})
 
     def save_digest(self, feed: str, part: str, package: PackageKey, digest: str | None) -> None:
-        rest = {key: value for key, value in self.loaded.get((feed, part), {}).items() if key != package}
-        self.loaded[feed, part] = rest if digest is None else {**rest, package: digest}
+        digests = self.loaded.setdefault((feed, part), {})
+        if digest is None:
+            digests.pop(package, None)
+        else:
+            digests[package] = digest
 
 
 @dataclass(slots=True)
