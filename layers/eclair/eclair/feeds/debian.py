@@ -1,0 +1,207 @@
+"""What does Debian say of its source packages?
+
+Reads the security tracker's JSON document (https://security-tracker.debian.org/tracker/data/json, described at
+https://security-team.debian.org/security_tracker.html): source package -> CVE -> release (codename) -> status.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import BinaryIO, Final
+
+from eclair.errors import BadFeed
+from eclair.feeds import Document, Feed, Part
+from eclair.json_stream import members
+from eclair.model import Effect, Kind, PackageKey, PackageStatements, Range, Severity, State, Statement
+from eclair.records import TEXT_LIMIT, Skipped, mapping, package_statements, text, words
+
+RELEASES: Final[Mapping[str, str]] = {
+    "jessie": "8",
+    "stretch": "9",
+    "buster": "10",
+    "bullseye": "11",
+    "bookworm": "12",
+    "trixie": "13",
+    "forky": "14",
+    "duke": "15",
+    "sid": "sid",
+}
+
+# "end-of-life" and "not yet assigned" stand in the same place and are no severities.
+SEVERITIES: Final[Mapping[str, Severity]] = {
+    "unimportant": Severity.NEGLIGIBLE,
+    "low": Severity.LOW,
+    "medium": Severity.MEDIUM,
+    "high": Severity.HIGH,
+}
+
+NO_DSA_STATES: Final[Mapping[str, State]] = {"ignored": State.WILL_NOT_FIX, "postponed": State.DEFERRED}
+
+SUPPORTED_SHARE = 5
+"""A supported release has at least one of so many packages of the busiest one."""
+
+NOT_AFFECTED_VERSION = "0"
+EVERY_VERSION = (Range(),)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judgement:
+    """What the tracker's row for a release comes to."""
+
+    effect: Effect
+    state: State
+    ranges: tuple[Range, ...]
+
+
+NOT_AFFECTED = _Judgement(effect=Effect.NOT_AFFECTED, state=State.NOT_AFFECTED, ranges=())
+CANNOT_TELL = _Judgement(effect=Effect.AFFECTED, state=State.UNDER_INVESTIGATION, ranges=EVERY_VERSION)
+
+
+class Debian:
+    """The Debian security tracker: the authority for every release of Debian."""
+
+    name = "debian"
+    parts = (Part(name="tracker", documents=(Document(url="https://security-tracker.debian.org/tracker/data/json"),)),)
+
+    def speaks_for(self, namespace: str) -> str | None:
+        return self.parts[0].name if namespace.startswith("debian:") else None
+
+    def parse(self, part: Part, documents: Sequence[BinaryIO], revision: str) -> Iterator[PackageStatements]:
+        reading = _Reading(revision, Skipped(part.documents[0].url))
+        for source, vulnerabilities in members(documents[0]):
+            yield from reading.package(source, vulnerabilities)
+        reading.finish()
+
+    def supported(self, namespace: str, packages: Mapping[str, int], now: float) -> bool:
+        """Say whether the tracker still follows the release; when it drops one, a few rows stay."""
+        busiest = max(packages.values(), default=0)
+        return packages.get(namespace, 0) * SUPPORTED_SHARE >= busiest > 0
+
+
+class _Reading:
+    """One reading of the document."""
+
+    def __init__(self, revision: str, skipped: Skipped) -> None:
+        self._revision = revision
+        self._skipped = skipped
+        self._unknown_releases: set[str] = set()
+        self._packages = 0
+
+    def package(self, source: str, vulnerabilities: object) -> Iterator[PackageStatements]:
+        """Yield the statements about a source package, release by release."""
+        try:
+            text(source, "a source package")
+            rows = mapping(vulnerabilities, "a source package's content")
+        except BadFeed as error:
+            self._skipped.add(source, error)
+            return
+        self._packages += 1
+        by_release: dict[str, list[Statement]] = {}
+        for vulnerability, row in rows.items():
+            for statement in self._vulnerability(source, vulnerability, row):
+                by_release.setdefault(statement.package.namespace, []).append(statement)
+        for statements in by_release.values():
+            yield package_statements(statements[0].package, statements)
+
+    def finish(self) -> None:
+        """Refuse a document of which nothing could be read."""
+        self._skipped.summarise()
+        if not self._packages:
+            raise BadFeed("not the Debian tracker's document: it has no source package that can be read")
+
+    def _vulnerability(self, source: str, vulnerability: str, row: object) -> Iterator[Statement]:
+        try:
+            text(vulnerability, "an id")
+            releases = _releases(mapping(row, "a vulnerability"))
+        except BadFeed as error:
+            self._skipped.add(f"{source} {vulnerability}", error)
+            return
+        for codename, status in releases.items():
+            release = self._release(codename)
+            if release is None:
+                continue
+            try:
+                yield _statement(_package(source, release), vulnerability, mapping(status, "a status"), self._revision)
+            except BadFeed as error:
+                self._skipped.add(f"{source} {vulnerability} {codename}", error)
+
+    def _release(self, codename: str) -> str | None:
+        release = RELEASES.get(codename)
+        if release is None and codename not in self._unknown_releases:
+            self._unknown_releases.add(codename)
+            _log.warning("release skipped: codename=%r is not in RELEASES of this feed", codename[:TEXT_LIMIT])
+        return release
+
+
+@lru_cache(maxsize=16)
+def _package(source: str, release: str) -> PackageKey:
+    return PackageKey(scheme="deb", namespace=f"debian:{release}", kind=Kind.SOURCE, name=source)
+
+
+def _releases(row: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the releases of a vulnerability; where there is none the tracker writes an empty list."""
+    releases = row.get("releases")
+    return {} if releases == [] else mapping(releases, "the list of releases")
+
+
+def _statement(package: PackageKey, vulnerability: str, status: Mapping[str, object], revision: str) -> Statement:
+    judgement = _judge(status)
+    return Statement(
+        feed="debian",
+        id=vulnerability,
+        package=package,
+        vulnerabilities=(vulnerability,),
+        effect=judgement.effect,
+        ranges=judgement.ranges,
+        state=judgement.state,
+        severity=_severity(status),
+        severity_source="debian",
+        raw_state=_raw_state(status),
+        revision=revision,
+    )
+
+
+def _judge(status: Mapping[str, object]) -> _Judgement:
+    """Return what a row says; a fixed version outweighs annotations, which the tracker may keep beside it."""
+    fixed = status.get("fixed_version")
+    match status.get("status"):
+        case "resolved" if fixed == NOT_AFFECTED_VERSION:
+            return NOT_AFFECTED
+        case "resolved" | "open" if fixed is not None and fixed != NOT_AFFECTED_VERSION:
+            return _affected(State.FIXED, (Range(fixed=text(fixed, "a fixed version")),))
+        case "open":
+            return _affected(_open_state(status), EVERY_VERSION)
+        case _:
+            # undetermined; also words that we do not know, which must not read as "not affected"
+            return CANNOT_TELL
+
+
+def _affected(state: State, ranges: tuple[Range, ...]) -> _Judgement:
+    return _Judgement(effect=Effect.AFFECTED, state=state, ranges=ranges)
+
+
+def _open_state(status: Mapping[str, object]) -> State:
+    if status.get("urgency") == "end-of-life":
+        return State.END_OF_LIFE
+    return NO_DSA_STATES.get(words(status.get("nodsa_reason")), State.AFFECTED)
+
+
+def _severity(status: Mapping[str, object]) -> Severity:
+    """Return the urgency as a severity; the tracker marks one that it took from elsewhere with stars."""
+    return SEVERITIES.get(words(status.get("urgency")).rstrip("*"), Severity.UNKNOWN)
+
+
+def _raw_state(status: Mapping[str, object]) -> str:
+    """Return the tracker's own words, for instance `open; no-dsa: Minor issue; postponed; urgency=low`."""
+    said = [words(status.get("status"))]
+    if "nodsa" in status:
+        said.append(f"no-dsa: {words(status['nodsa'])}".removesuffix(": "))
+    said.append(words(status.get("nodsa_reason")))
+    said.append(f"urgency={words(status.get('urgency'))}")
+    return "; ".join(word for word in said if word)
+
+
+FEED: Final[Feed] = Debian()
