@@ -42,6 +42,9 @@ class Ecosystem(Protocol):
     def key(self, version: str) -> bytes:
         """Return a byte string that orders as the version does. Raises `BadVersion`."""
 
+    def namespace(self, distribution: Distribution | None) -> str:
+        """Return the namespace of its packages in an image of this distribution; "" where none of them fits."""
+
     def features(self, package: Package, namespace: str) -> tuple[Feature, ...]:
         """Return what the package is matched by in a namespace; nothing for a third-party package."""
 

@@ -1,0 +1,206 @@
+"""Read an image: fetch the layers not seen yet, coalesce, store sets, judge them, and join the image to them.
+
+The protocol, in which nothing falls between this and an advisory that arrives meanwhile: a set is stored as building,
+linked to its features, and turned complete only if nobody claimed it since its statements were read. The image joins
+as pending, is told a version, and then catches up on the deltas that appeared before it was seen.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import BinaryIO
+
+from eclair import ecosystems
+from eclair.coalesce import Contents, coalesce, package_sets
+from eclair.errors import BadInput, EclairError, NotFound
+from eclair.judge import authorities, features, judgement, put_down, waiting
+from eclair.model import (
+    Artifact,
+    Cause,
+    Change,
+    Digest,
+    Image,
+    ImageState,
+    IndexRequest,
+    Layer,
+    LayerReference,
+    Manifest,
+    Member,
+    PackageSet,
+    Repository,
+    SetReference,
+    SetState,
+    Verdict,
+    Waiting,
+)
+from eclair.model import (
+    Index as ImageIndex,
+)
+from eclair.ports import Advisories, Clock, Images, Layers, Notices, Queues, Registry, Sets
+from eclair.verdict import changes, undo
+
+RESERVE = 120.0
+"""Seconds to keep for what comes after the layers; with less left, the rest goes to a fresh invocation."""
+RATE = 20e6
+"""Bytes of a compressed layer that are read in a second at the least; decides whether one more layer fits."""
+
+_log = logging.getLogger(__name__)
+
+ReadLayer = Callable[[BinaryIO, LayerReference], Layer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """The use case over its ports."""
+
+    images: Images
+    layers: Layers
+    sets: Sets
+    advisories: Advisories
+    notices: Notices
+    queues: Queues
+    registry: Registry
+    read_layer: ReadLayer
+    clock: Clock
+
+    def __call__(self, request: IndexRequest, *, remaining: Callable[[], float] = lambda: float("inf")) -> bool:
+        """Bring the image into its repository; False where the rest was handed to a fresh invocation.
+
+        What cannot be read leaves the image `failed` with the reason. Raises `Unavailable` and `Forbidden`, after
+        which a later delivery resumes with the layers not stored yet.
+        """
+        try:
+            return self._index(request, remaining)
+        except (BadInput, NotFound) as error:
+            self._fail(request.digest, error)
+            _log.warning("image failed", extra={"digest": request.digest, "reason": str(error)})
+            return True
+        except EclairError as error:
+            self._fail(request.digest, error)
+            raise
+
+    def _index(self, request: IndexRequest, remaining: Callable[[], float]) -> bool:
+        manifest = self.registry.manifest(request.repository, request.digest)
+        if isinstance(manifest, Artifact | ImageIndex):
+            reason = manifest.reason if isinstance(manifest, Artifact) else "an index is not one image"
+            self.images.save_image(Image(digest=request.digest, state=ImageState.SKIPPED, reason=reason))
+            return True
+        if not self._read_layers(request, manifest, remaining):
+            self.queues.index([request])
+            return False
+        read = self._stored(manifest)
+        contents = coalesce(read)
+        found = package_sets(contents)
+        image = _image(manifest, read, contents, [reference for _, reference in found])
+        self._store(image)
+        for package_set, _ in found:
+            self.build(package_set)
+            self.join(package_set, request.digest, request.repository)
+        self.images.save_image(replace(image, state=ImageState.INDEXED, changed=self.clock()))
+        self._leave_if_deleted(image, request.repository)
+        return True
+
+    def _read_layers(self, request: IndexRequest, manifest: Manifest, remaining: Callable[[], float]) -> bool:
+        """Read and store the layers that were not read before; False where time runs out between two of them."""
+        analysers = ecosystems.analysers()
+        fetched = 0
+        for reference in dict.fromkeys(manifest.layers):
+            if self.layers.layer(reference.digest, analysers) is not None:
+                continue
+            if fetched and remaining() < RESERVE + reference.size / RATE:
+                return False
+            with self.registry.blob(request.repository, reference) as stream:
+                self.layers.save_layer(self.read_layer(stream, reference), analysers)
+            fetched += 1
+        return True
+
+    def _stored(self, manifest: Manifest) -> tuple[Layer, ...]:
+        analysers = ecosystems.analysers()
+        found = {digest: self.layers.layer(digest, analysers) for digest in {ref.digest for ref in manifest.layers}}
+        read = [found[reference.digest] for reference in manifest.layers]
+        return tuple(layer for layer in read if layer is not None)
+
+    def _store(self, image: Image) -> None:
+        """Store what the image consists of, before anything can refer to it."""
+        stored = self.images.image(image.digest)
+        if stored is None or stored.state is not ImageState.INDEXED or stored.sets != image.sets:
+            self.images.save_image(image)
+
+    def build(self, package_set: PackageSet) -> None:
+        """Make the set complete, unless it is: with verdicts from statements read after its edges were there."""
+        head = self.sets.begin(package_set)
+        if head.state is not SetState.BUILDING:
+            return
+        of_set = features(package_set)
+        self.sets.link(package_set.id, of_set)
+        while True:
+            now = self.sets.head(package_set.id)
+            if now is None or now.state is not SetState.BUILDING:
+                return
+            if self.sets.complete(package_set.id, judgement(self.advisories, of_set).verdicts, rev=now.rev):
+                return
+
+    def join(self, package_set: PackageSet, digest: Digest, repository: Repository) -> None:
+        """Add the image to the set's members, tell it a version, and put down what appeared meanwhile."""
+        member = self.sets.join(package_set.id, digest, repository)
+        if member.settled:
+            return
+        if member.since == 0:
+            version, _ = self.sets.verdicts(package_set.id)
+            self.sets.tell(package_set.id, digest, repository, version)
+            member = self.sets.join(package_set.id, digest, repository)
+        missed = [delta for delta in self.sets.deltas_after(package_set.id, member.since) if delta.changes]
+        pushed = self._pushed(package_set, member)
+        put_down(self.notices, self.queues, [*pushed, *(waiting(delta, member, self.clock()) for delta in missed)])
+        self.sets.settle(package_set.id, digest, repository)
+
+    def _pushed(self, package_set: PackageSet, member: Member) -> Iterable[Waiting]:
+        """Return the news that the image was pushed with findings, as they were in the version it was told."""
+        found = changes((), verdicts_at(self.sets, package_set, member.since))
+        if found:
+            yield Waiting(
+                repository=member.repository,
+                set=package_set.id,
+                number=member.since,
+                digest=member.digest,
+                cause=Cause.PUSHED,
+                put=self.clock(),
+                feeds=authorities(package_set.namespace),
+                changes=found,
+            )
+
+    def _leave_if_deleted(self, image: Image, repository: Repository) -> None:
+        """Undo the joining where the image left the repository while it was being read."""
+        if any(membership.repository == repository for membership in self.images.memberships(image.digest)):
+            return
+        for reference in image.sets:
+            self.sets.leave(reference.set, image.digest, repository)
+
+    def _fail(self, digest: Digest, error: EclairError) -> None:
+        """Record the reason, without touching the results of an earlier success."""
+        stored = self.images.image(digest)
+        if stored is not None and stored.state is ImageState.INDEXED:
+            return
+        failed = stored or Image(digest=digest, state=ImageState.FAILED)
+        self.images.save_image(replace(failed, state=ImageState.FAILED, reason=str(error), changed=self.clock()))
+
+
+def verdicts_at(sets: Sets, package_set: PackageSet, number: int) -> tuple[Verdict, ...]:
+    """Return the shown verdicts of an earlier version: the present ones with the later deltas undone."""
+    version, found = sets.verdicts(package_set.id)
+    later = [delta for delta in sets.deltas_after(package_set.id, number) if delta.number <= version]
+    undone: list[Change] = [change for delta in reversed(later) for change in delta.changes]
+    return undo(found, undone)
+
+
+def _image(manifest: Manifest, read: Iterable[Layer], contents: Contents, sets: Iterable[SetReference]) -> Image:
+    return Image(
+        digest=manifest.digest,
+        state=ImageState.QUEUED,
+        platform=manifest.platform,
+        layers=manifest.layers,
+        package_counts=tuple(sum(len(inventory.packages) for inventory in layer.inventories) for layer in read),
+        distribution=contents.distribution,
+        sets=tuple(sets),
+        problems=contents.problems,
+    )

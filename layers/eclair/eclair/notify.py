@@ -1,0 +1,153 @@
+"""Tell the subscribers of a repository what waits for them: one notice per burst.
+
+One notice at a time per repository. An unfinished notice is finished first; then the body is stored with a stable id,
+published, and only then is its news marked as sent. So a crash publishes the same notice again, never another one.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from eclair import ecosystems
+from eclair.model import (
+    Cause,
+    Change,
+    Digest,
+    FeatureId,
+    Notice,
+    NotifyRequest,
+    Package,
+    Repository,
+    SetId,
+    Waiting,
+)
+from eclair.notice import News, Place, compose
+from eclair.ports import Clock, Feeds, Images, Notices, Sets, Topic
+from eclair.verdict import change, identity
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notify:
+    """The use case over its ports; `feeds_in_use` are the names of the feeds that the operator turned on."""
+
+    images: Images
+    sets: Sets
+    notices: Notices
+    feeds: Feeds
+    topic: Topic
+    clock: Clock
+    feeds_in_use: frozenset[str]
+    api_url: str = ""
+
+    def __call__(self, request: NotifyRequest) -> int:
+        """Publish what waits for the repository; return how many notices that took."""
+        repository = request.repository
+        published = 0
+        last = self.notices.last_notice(repository)
+        if last is not None and not last.published:
+            self._publish(last)
+            published += 1
+        while waiting := self._due(repository):
+            notice = self._notice(repository, waiting, last.sequence + 1 if last else 1)
+            if notice is None:
+                self.notices.mark_sent(repository, [item.key for item in waiting])
+                continue
+            if not self.notices.put_notice(notice):
+                return published + self(request)  # somebody else stored that number: finish theirs first
+            self._publish(notice)
+            published += 1
+            last = notice
+        return published
+
+    def _publish(self, notice: Notice) -> None:
+        self.topic.publish(notice)
+        self.notices.mark_sent(notice.repository, notice.waiting)
+        self.notices.mark_published(notice.repository, notice.sequence)
+        _log.info("notice published", extra={"notice": notice.id, "repository": notice.repository})
+
+    def _due(self, repository: Repository) -> tuple[Waiting, ...]:
+        """Return what waits, but for what a first load still holds back."""
+        waiting = self.notices.waiting(repository)
+        loading = {name for name in {feed for item in waiting for feed in item.feeds} if self._loading(name)}
+        return tuple(item for item in waiting if loading.isdisjoint(item.feeds))
+
+    def _loading(self, feed_and_part: str) -> bool:
+        feed, part = feed_and_part.split("/", 1)
+        if feed not in self.feeds_in_use:
+            return False
+        return not any(stored.name == part and stored.closed for stored in self.feeds.parts(feed))
+
+    def _notice(self, repository: Repository, waiting: Sequence[Waiting], sequence: int) -> Notice | None:
+        """Compose the notice of all this news; None where it comes to nothing (withdrawn again, image deleted)."""
+        news = _Gathering(images=self.images, sets=self.sets, repository=repository).news(waiting)
+        if not news:
+            return None
+        return compose(
+            news,
+            repository=repository,
+            sequence=sequence,
+            waiting=tuple(item.key for item in waiting),
+            causes=tuple(sorted({item.cause for item in waiting})),
+            time=self.clock(),
+            api_url=self.api_url,
+        )
+
+
+class _Gathering:
+    """Look up what the news is about, each set, delta and image once."""
+
+    def __init__(self, *, images: Images, sets: Sets, repository: Repository) -> None:
+        self._repository = repository
+        self._image = cache(images.image)
+        self._memberships = cache(images.memberships)
+        self._sets = sets
+        self._packages = cache(self._by_feature)
+        self._delta = cache(sets.delta)
+
+    def news(self, waiting: Iterable[Waiting]) -> tuple[News, ...]:
+        """Return the net changes: of several on one thing, the oldest verdict beside the newest."""
+        net: dict[tuple[Digest, SetId, FeatureId, str], Change | None] = {}
+        for item in sorted(waiting, key=lambda item: (item.set, item.number)):
+            for difference in self._changes(item):
+                key = (item.digest, item.set, *identity(difference.verdict))
+                before = net.get(key)
+                net[key] = change(before.old if before else difference.old, difference.new)
+        found = (self._told(digest, set_id, told) for (digest, set_id, *_), told in net.items() if told)
+        return tuple(news for some in found for news in some)
+
+    def _changes(self, item: Waiting) -> tuple[Change, ...]:
+        if item.cause is Cause.PUSHED:
+            return item.changes
+        delta = self._delta(item.set, item.number)
+        return delta.changes if delta else ()
+
+    def _told(self, digest: Digest, set_id: SetId, told: Change) -> Iterator[News]:
+        image = self._image(digest)
+        member = next((found for found in self._memberships(digest) if found.repository == self._repository), None)
+        reference = next((found for found in image.sets if found.set == set_id), None) if image else None
+        if image is None or member is None or reference is None:
+            return  # deleted meanwhile: nobody has to be told
+        for number, package in self._packages(set_id).get(told.verdict.feature, ()):
+            layer = image.layers[reference.origins[number]]
+            yield News(
+                change=told,
+                package=package,
+                namespace=reference.namespace,
+                place=Place(digest=digest, tags=member.tags, layer=layer.digest, created_by=layer.created_by),
+            )
+
+    def _by_feature(self, set_id: SetId) -> Mapping[FeatureId, tuple[tuple[int, Package], ...]]:
+        """Return the packages of a set, with their positions, by the features that they are matched by."""
+        package_set = self._sets.packages(set_id)
+        if package_set is None:
+            return {}
+        ecosystem = ecosystems.load()[package_set.type]
+        found: defaultdict[FeatureId, tuple[tuple[int, Package], ...]] = defaultdict(tuple)
+        for number, package in enumerate(package_set.packages):
+            for feature in ecosystem.features(package, package_set.namespace):
+                found[feature.id] += ((number, package),)
+        return found
