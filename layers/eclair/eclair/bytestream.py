@@ -1,0 +1,85 @@
+"""How are exact numbers of bytes read from blocks of any size, without copying what is passed over?"""
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+
+class ByteStream:
+    """Blocks read as one stream, once and forwards; `name` says in messages what is being read."""
+
+    def __init__(self, blocks: Iterator[bytes], name: str) -> None:
+        self.name = name
+        self._blocks = blocks
+        self._block = b""
+        self._position = 0
+        self._before = 0
+
+    @property
+    def offset(self) -> int:
+        """Return how many bytes were taken or skipped."""
+        return self._before + self._position
+
+    @property
+    def place(self) -> str:
+        """Return where the stream stands, for messages."""
+        return f"{self.name}, byte {self.offset}"
+
+    def take(self, size: int) -> bytes:
+        """Return the next `size` bytes, fewer only at the end of the stream."""
+        end = self._position + size
+        if end <= len(self._block):
+            taken = self._block[self._position : end]
+            self._position = end
+            return taken
+        parts = []
+        while size:
+            part = self.some(size)
+            if not part:
+                break
+            parts.append(part)
+            size -= len(part)
+        return b"".join(parts)
+
+    def some(self, limit: int) -> bytes:
+        """Return between one and `limit` bytes, none at the end of the stream."""
+        if self._position == len(self._block) and not self._advance():
+            return b""
+        end = min(self._position + limit, len(self._block))
+        taken = self._block[self._position : end]
+        self._position = end
+        return taken
+
+    def skip(self, size: int) -> bool:
+        """Pass over the next `size` bytes; return whether there were as many."""
+        end = self._position + size
+        while end > len(self._block):
+            end -= len(self._block)
+            if not self._advance():
+                return False
+        self._position = end
+        return True
+
+    def push_back(self, data: bytes) -> None:
+        """Give back bytes that were taken last; they come next."""
+        rest = self._block[self._position :]
+        self._before = self.offset - len(data)
+        self._block = data + rest
+        self._position = 0
+
+    def drain(self) -> None:
+        """Read to the end."""
+        while self._advance():
+            pass
+
+    def _advance(self) -> bool:
+        """Turn to the next block; return whether there is one."""
+        self._before += len(self._block)
+        self._position = 0
+        self._block = next(self._blocks, b"")
+        return bool(self._block)
+
+
+def blocks_of(file: BinaryIO, size: int) -> Iterator[bytes]:
+    """Yield the file's bytes in blocks of at most `size`."""
+    while block := file.read(size):
+        yield block
