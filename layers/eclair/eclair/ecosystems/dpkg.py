@@ -1,0 +1,219 @@
+"""What did dpkg install, and which of two Debian versions is newer?
+
+Formats: dpkg's status database (deb-control(5), deb822(5), dpkg-query(1)), `var/lib/dpkg/status` and, in distroless
+images, one file per package in `var/lib/dpkg/status.d/`. Version order: deb-version(7).
+
+The database is read by our own line scanner: deb822 of python-debian, which keeps every field, takes four times as
+long, and it passes over broken lines without a word, while we have to name them. The order is a byte key of our own
+because DynamoDB has to sort by it. python-debian and dpkg itself are the oracles that the tests compare both with.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import BinaryIO, Final
+
+from eclair.ecosystems import Ecosystem
+from eclair.errors import BadInput, BadVersion
+from eclair.model import Distribution, Feature, Inventory, Package, Source
+from eclair.os_package import namespace_among, os_purl, source_feature
+from eclair.paragraphs import Faults, Paragraph, read_paragraphs, text
+from eclair.version_key import LONGEST, number, quoted
+
+_STATUS: Final = "var/lib/dpkg/status"
+_STATUS_D: Final = "var/lib/dpkg/status.d/"
+_NO_DATABASES: Final = (".md5sums", ".list")
+
+_FAMILIES: Final = frozenset(("debian", "ubuntu"))
+
+_FIELDS: Final = frozenset((b"package", b"status", b"version", b"architecture", b"source", b"maintainer"))
+
+_SELECTED_FOR_REMOVAL: Final = frozenset((b"deinstall", b"purge"))
+_NOT_INSTALLED: Final = frozenset((b"not-installed", b"config-files"))
+_INSTALLED: Final = frozenset(
+    (b"installed", b"half-installed", b"unpacked", b"half-configured", b"triggers-awaited", b"triggers-pending")
+)
+
+# Who builds packages of their own for Debian and Ubuntu: the mail domains and addresses of the maintainers, and marks
+# in versions. No package of Debian 12 main has one of them.
+_THIRD_PARTY_MAINTAINERS: Final = frozenset(
+    (
+        b"amazon.com",
+        b"cloudflare.com",
+        b"confluent.io",
+        b"cudatools@nvidia.com",
+        b"datadoghq.com",
+        b"docker.com",
+        b"elastic.co",
+        b"elasticsearch.com",
+        b"f5.com",
+        b"gitlab.com",
+        b"grafana.com",
+        b"hashicorp.com",
+        b"influxdata.com",
+        b"influxdb.com",
+        b"kubernetes.io",
+        b"mariadb.com",
+        b"mariadb.org",
+        b"microsoft.com",
+        b"mongodb.com",
+        b"newrelic.com",
+        b"nginx.com",
+        b"nodesource.com",
+        b"oss.oracle.com",
+        b"percona.com",
+        b"rabbitmq.com",
+        b"redis.com",
+        b"redis.io",
+        b"tailscale.com",
+        b"zabbix.com",
+    )
+)
+_THIRD_PARTY_VERSIONS: Final = ("pgdg", "nodesource", "+maria~", "~debian.", "~ubuntu.", "~1.gbp")
+
+_RUN: Final = re.compile(rb"([^0-9]*+)0*+([0-9]*+)")
+_EPOCH: Final = re.compile(r"[+-]?+[0-9]++", re.ASCII)
+_HIGHEST_EPOCH: Final = 2**31 - 1
+
+# How the characters between numbers order: `~` before the end of a run, letters, then the rest.
+_END_OF_RUN: Final = 0x02
+_ORDER: Final = bytes(
+    0x01 if character == ord("~") else character if chr(character).isalpha() else 0x80 | character
+    for character in range(0x80)
+) + bytes(range(0x80, 0x100))
+
+
+@dataclass(frozen=True, slots=True)
+class Dpkg:
+    """Packages of Debian, Ubuntu and distroless images."""
+
+    name: str = "dpkg"
+    scheme: str = "deb"
+    version: int = 1
+    paths: frozenset[str] = frozenset((_STATUS,))
+    prefixes: tuple[str, ...] = (_STATUS_D,)
+
+    def read(self, path: str, content: BinaryIO) -> Inventory | None:
+        """Return the installed packages; of several paragraphs about one package the last decides."""
+        if path.endswith(_NO_DATABASES):
+            return None
+        faults = Faults()
+        packages: dict[tuple[bytes, bytes], Package] = {}
+        for paragraph in read_paragraphs(content, _FIELDS, faults, canonical=bytes.lower):
+            fields = paragraph.fields
+            key = (fields.get(b"package", b""), fields.get(b"architecture", b""))
+            packages.pop(key, None)
+            if not _installed(paragraph, faults):
+                continue
+            try:
+                packages[key] = _package(paragraph, path)
+            except BadInput as error:
+                faults.add(paragraph.line, str(error))
+        return Inventory(path=path, analyser=self.name, packages=tuple(packages.values()), problem=faults.problem)
+
+    def key(self, version: str) -> bytes:
+        """Return the byte key of a version; refuse what `dpkg --compare-versions` refuses.
+
+        dpkg only warns of characters that policy forbids, and of a version that begins with a letter: these have a
+        key. What is not ASCII has none, although dpkg takes it: its place depends on whether `char` has a sign on
+        the machine.
+        """
+        stripped = version.strip(" \t")
+        if not stripped or len(stripped) > LONGEST:
+            raise BadVersion(f"{quoted(version)} is no Debian version: it has 1 to {LONGEST} characters")
+        if not stripped.isascii() or len(stripped.split()) > 1:
+            raise BadVersion(f"{quoted(version)} is no Debian version: it is ASCII without blanks")
+        epoch, colon, rest = stripped.partition(":")
+        if not colon:
+            epoch, rest = "0", stripped
+        upstream, hyphen, revision = rest.rpartition("-")
+        if not hyphen:
+            upstream, revision = rest, "0"
+        if not upstream or not revision:
+            raise BadVersion(f"{quoted(version)} is no Debian version: nothing after the colon or beside the hyphen")
+        return number(_epoch(epoch, version), zero=_END_OF_RUN) + _part(upstream) + _part(revision)
+
+    def namespace(self, distribution: Distribution | None) -> str:
+        """Return the distribution's namespace, if it is one that uses dpkg."""
+        return namespace_among(_FAMILIES, distribution)
+
+    def features(self, package: Package, namespace: str) -> tuple[Feature, ...]:
+        """Return the source package at its source version."""
+        return source_feature(self, package, namespace)
+
+    def purl(self, package: Package, distribution: Distribution | None) -> str:
+        """Return the package URL."""
+        return os_purl(package, distribution)
+
+
+def _installed(paragraph: Paragraph, faults: Faults) -> bool:
+    """Say whether the package's files are there; where its status does not tell, they are.
+
+    A status is three words: what is wanted, an error flag, and the state. status.d has none.
+    """
+    words = paragraph.fields.get(b"status", b"install ok installed").split()
+    if not _SELECTED_FOR_REMOVAL.isdisjoint(words) or not _NOT_INSTALLED.isdisjoint(words):
+        return False
+    if _INSTALLED.isdisjoint(words):
+        faults.add(paragraph.line, "a status that dpkg does not have; taken as installed")
+    return True
+
+
+def _package(paragraph: Paragraph, path: str) -> Package:
+    fields = paragraph.fields
+    name = text(fields.get(b"package", b""), "package name")
+    if not name:
+        raise BadInput("paragraph without Package")
+    version = text(fields.get(b"version", b""), "version")
+    if not version:
+        raise BadInput(f"package {name} without Version")
+    return Package(
+        type="deb",
+        name=name,
+        version=version,
+        arch=text(fields.get(b"architecture", b""), "architecture"),
+        source=_source(text(fields.get(b"source", b""), "source"), name, version),
+        path=path,
+        third_party=_third_party(version, fields.get(b"maintainer", b"")),
+    )
+
+
+def _source(field: str, name: str, version: str) -> Source:
+    """Read `name (version)`; what the field does not say is as in the binary package."""
+    source, _, stated = field.partition("(")
+    return Source(name=source.strip() or name, version=stated.rstrip(" )").strip() or version)
+
+
+def _third_party(version: str, maintainer: bytes) -> bool:
+    """Say whether somebody else than the distribution built it, by `Name <address>` or by a mark in the version."""
+    address = maintainer.rpartition(b"<")[2].rstrip(b"> ").lower()
+    domain = address.rpartition(b"@")[2]
+    return not _THIRD_PARTY_MAINTAINERS.isdisjoint((address, domain)) or any(
+        mark in version for mark in _THIRD_PARTY_VERSIONS
+    )
+
+
+def _epoch(epoch: str, version: str) -> int:
+    """Read an epoch as strtol(3) does, which takes a sign."""
+    value = int(epoch) if _EPOCH.fullmatch(epoch) else -1
+    if not 0 <= value <= _HIGHEST_EPOCH:
+        raise BadVersion(f"{quoted(version)} is no Debian version: the epoch is a number up to {_HIGHEST_EPOCH}")
+    return value
+
+
+def _part(part: str) -> bytes:
+    """Encode an upstream version or a revision: runs of other characters and of digits in turn.
+
+    The tag of a number also ends the run before it. The last match is empty, a run of nothing and zero, and that is
+    the end token: dpkg, too, takes a part that has ended for one that goes on with nothing and zero.
+    """
+    return b"".join(map(_tokens, _RUN.findall(part.encode("ascii"))))
+
+
+@lru_cache(maxsize=4096)
+def _tokens(run_and_digits: tuple[bytes, bytes]) -> bytes:
+    run, digits = run_and_digits
+    return run.translate(_ORDER) + number(int(digits or b"0"), zero=_END_OF_RUN)
+
+
+ECOSYSTEM: Final[Ecosystem] = Dpkg()

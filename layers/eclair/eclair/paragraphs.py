@@ -1,0 +1,105 @@
+"""What do the paragraphs of `Field: value` lines say, in a package database that may be broken?
+
+The shape is that of deb822(5) and of apk's installed database: paragraphs are divided by empty lines, a line that
+begins with a blank continues the field before it. Only first lines of the wanted fields are kept. What breaks the
+shape is recorded as a fault, and reading goes on with the next line: one broken paragraph must not hide the others.
+"""
+
+import io
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import BinaryIO, Final
+
+from eclair.errors import BadInput
+
+LARGEST: Final = 64 << 20
+"""Bytes of a database that are read: about ten times the largest we know of."""
+
+_NAMED: Final = 5
+"""Faults that are named one by one; the rest is counted."""
+
+_LONGEST_WORD: Final = 4096
+"""Bytes of a name or version; the longest real one has some hundred."""
+
+_BLANKS: Final = frozenset(b" \t")
+_EMPTY: Final = frozenset((b"\n", b"\r\n"))
+
+
+@dataclass(slots=True)
+class Faults:
+    """What could not be read, in a bounded number of words."""
+
+    named: list[str] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, line: int, reason: str) -> None:
+        """Record that something at this line could not be read."""
+        self.count += 1
+        if self.count <= _NAMED:
+            self.named.append(f"line {line}: {reason}")
+
+    def __str__(self) -> str:
+        places = "1 place" if self.count == 1 else f"{self.count} places"
+        more = f"; and {self.count - _NAMED} more" if self.count > _NAMED else ""
+        return f"could not be read in {places}: {'; '.join(self.named)}{more}"
+
+    @property
+    def problem(self) -> str | None:
+        """Return all of it as the problem of an inventory, None where there was none."""
+        return str(self) if self.count else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paragraph:
+    """The wanted fields of one paragraph by name, and the line it begins in; values are stripped."""
+
+    line: int
+    fields: Mapping[bytes, bytes]
+
+
+def read_paragraphs(
+    content: BinaryIO, wanted: Collection[bytes], faults: Faults, *, canonical: Callable[[bytes], bytes]
+) -> Iterator[Paragraph]:
+    """Yield the paragraphs; `canonical` turns a field's name into the form it has in `wanted`."""
+    data = content.read(LARGEST + 1)
+    fields: dict[bytes, bytes] = {}
+    begin = number = 0
+    for number, line in enumerate(io.BytesIO(data[:LARGEST]), 1):
+        if line in _EMPTY:
+            if begin:
+                yield Paragraph(line=begin, fields=fields)
+                fields, begin = {}, 0
+        elif line[0] in _BLANKS:
+            if not begin:
+                faults.add(number, "continues no field")
+        else:
+            name, colon, value = line.partition(b":")
+            if not colon:
+                faults.add(number, "is no 'Field: value'")
+                continue
+            begin = begin or number
+            if (name := canonical(name)) in wanted:
+                _set(fields, name, value, faults, number)
+    if begin:
+        yield Paragraph(line=begin, fields=fields)
+    if len(data) > LARGEST:
+        faults.add(number, f"the file is larger than {LARGEST} bytes, the rest was not read")
+
+
+def _set(fields: dict[bytes, bytes], name: bytes, value: bytes, faults: Faults, number: int) -> None:
+    if name in fields:
+        faults.add(number, f"field {name.decode()} stands twice in one paragraph")
+    fields[name] = value.strip()
+
+
+def text(value: bytes, what: str) -> str:
+    """Return a name or version as text. Raises `BadInput` where it is not fit to be one."""
+    if len(value) > _LONGEST_WORD:
+        raise BadInput(f"{what} of {len(value)} bytes")
+    try:
+        decoded = value.decode()
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{what} {value[:60]!r} is not UTF-8") from error
+    if not decoded.isprintable():
+        raise BadInput(f"{what} {value[:60]!r} has control characters")
+    return decoded
