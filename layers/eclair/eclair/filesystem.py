@@ -112,7 +112,8 @@ def read_layer(
     """Read a blob from its beginning to its end and return what it holds, once all of it is verified.
 
     The digest is that of the blob as it is stored, and the diff_id that of its content; where they are the same (an
-    archive that names no blobs) the content is what is verified. Raises `BadImage`, and what reading `blob` raises.
+    archive that names no blobs) the content is what is verified. An empty diff_id is not known. Raises `BadImage`, and
+    what reading `blob` raises.
     """
     name = f"layer {reference.digest}"
     check_media_type(reference.media_type, name)
@@ -126,12 +127,13 @@ def read_layer(
         hashing.finish()
     if reference.digest != reference.diff_id:
         _verify(reference.digest, stored.digest, f"{name}: the blob")
-    _verify(reference.diff_id, tarred.digest, f"{name}: the inflated content")
-    return changes.layer(reference)
+    if reference.diff_id:
+        _verify(reference.diff_id, tarred.digest, f"{name}: the inflated content")
+    return changes.layer(reference.digest, tarred.digest)
 
 
 def _algorithm(digest: Digest) -> str:
-    return digest.partition(":")[0]
+    return digest.partition(":")[0] or "sha256"
 
 
 def _verify(expected: Digest, actual: Digest, what: str) -> None:
@@ -210,7 +212,7 @@ class _Changes:
 
     def add(self, member: tar.Member) -> None:
         """Take in one member, reading its content where that is of interest."""
-        path = normalised(member.path)
+        path = tar.normalised(member.path)
         if path is None:
             self.ignored += 1
             return
@@ -231,14 +233,14 @@ class _Changes:
             self._forget_below(path)
             self.found[path] = ()
 
-    def layer(self, reference: LayerReference) -> Layer:
+    def layer(self, digest: Digest, diff_id: Digest) -> Layer:
         """Return the result."""
         if self.ignored:
-            _LOGGER.warning("members ignored", extra={"layer": reference.digest, "count": self.ignored})
+            _LOGGER.warning("members ignored", extra={"layer": digest, "count": self.ignored})
         replaced = (path for path, inventories in self.found.items() if not inventories)
         return Layer(
-            digest=reference.digest,
-            diff_id=reference.diff_id,
+            digest=digest,
+            diff_id=diff_id,
             inventories=tuple(inventory for inventories in self.found.values() for inventory in inventories),
             removed=tuple(sorted(map(_text, self.removed.union(replaced)))),
             opaque=tuple(sorted(map(_text, self.opaque))),
@@ -286,7 +288,7 @@ class _Changes:
 
     def _linked(self, member: tar.Member, path: str, readers: tuple[Analyser, ...]) -> Iterator[Inventory]:
         """Yield what the other name of the same file gave, or say that it was not read."""
-        target = normalised(member.link)
+        target = tar.normalised(member.link)
         known = self.found.get(target or b"")
         if known is not None:
             yield from (_renamed(inventory, path) for inventory in known)
@@ -318,16 +320,6 @@ class _Changes:
             content.write(piece)
             size -= len(piece)
         return content
-
-
-def normalised(path: bytes) -> bytes | None:
-    """Return the path without leading, doubled or trailing slashes and `.` parts; None for one with `..` or NUL."""
-    if path.startswith(b"./"):
-        path = path[2:]
-    if b"//" in path or b"/." in path or path.startswith((b"/", b".")) or b"\0" in path:
-        parts = [part for part in path.split(b"/") if part not in (b"", b".")]
-        return None if b".." in parts or b"\0" in path else b"/".join(parts)
-    return path.rstrip(b"/")
 
 
 def _ask(reader: Analyser, path: str, content: BytesIO) -> Inventory | None:

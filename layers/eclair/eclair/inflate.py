@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from queue import SimpleQueue
 from threading import Semaphore, Thread
 from types import TracebackType
-from typing import Final
+from typing import Final, cast
 
 import zstandard
 from isal import igzip_lib
@@ -43,6 +43,7 @@ _WINDOW_LIMIT: Final = 128 * 1024 * 1024
 """The largest zstd window, which is held in memory: what `zstd --ultra -22` needs."""
 
 _ZSTD_BLOCK_LIMIT: Final = 128 * 1024
+_IGZIP_ERROR: Final = cast("type[Exception]", igzip_lib.IsalError)  # its stub says that this is an instance
 
 
 def check_media_type(media_type: str, name: str) -> None:
@@ -95,7 +96,7 @@ def _gzip_member(compressed: ByteStream) -> Iterator[bytes]:
             raise _ends_early(compressed)
         try:
             content: bytes = inflater.decompress(block, _INFLATED_SIZE)
-        except igzip_lib.IsalError as error:
+        except _IGZIP_ERROR as error:
             raise BadImage(f"{compressed.place}: damaged gzip data ({error}); push the image again") from error
         if content:
             yield content

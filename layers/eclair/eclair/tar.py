@@ -133,6 +133,16 @@ def members(source: Source) -> Iterator[Member]:
             raise BadImage(f"{source.place}: the tar ends within {_shown(member.path)}; push the image again")
 
 
+def normalised(path: bytes) -> bytes | None:
+    """Return the path without leading, doubled or trailing slashes and `.` parts; None for one with `..` or NUL."""
+    if path.startswith(b"./"):
+        path = path[2:]
+    if b"//" in path or b"/." in path or path.startswith((b"/", b".")) or b"\0" in path:
+        parts = [part for part in path.split(b"/") if part not in (b"", b".")]
+        return None if b".." in parts or b"\0" in path else b"/".join(parts)
+    return path.rstrip(b"/")
+
+
 def _member(header: bytes, kind: bytes, size: int, records: _Records, source: Source) -> Member:
     path = _text(header[:100])
     if header[345] and header[257:263] == b"ustar\0":
