@@ -130,8 +130,8 @@ class _Text:
             raise BadFeed("not a JSON document: it is empty")
         if self._dropped == 0 and self._window.lstrip().startswith("<"):
             raise BadFeed("not a JSON document: it begins with '<', as HTML and XML do")
-        if self._ended and position + _LONGEST_LITERAL > len(self._window):
-            raise BadFeed(f"not a whole JSON document: it is cut off near character {offset} ({reason})")
+        if position >= len(self._window):
+            raise BadFeed(f"not a whole JSON document: it is cut off at character {offset} ({reason})")
         raise BadFeed(f"not a JSON document: {reason} at character {offset}")
 
 
