@@ -12,8 +12,8 @@ from typing import BinaryIO, Final
 
 from eclair.errors import BadInput
 
-LARGEST: Final = 64 << 20
-"""Bytes of a database that are read: about ten times the largest we know of."""
+LARGEST: Final = 32 << 20
+"""Bytes of a database that are read, and held in memory meanwhile; a full desktop has some five million."""
 
 _NAMED: Final = 5
 """Faults that are named one by one; the rest is counted."""
@@ -61,10 +61,10 @@ def read_paragraphs(
     content: BinaryIO, wanted: Collection[bytes], faults: Faults, *, canonical: Callable[[bytes], bytes]
 ) -> Iterator[Paragraph]:
     """Yield the paragraphs; `canonical` turns a field's name into the form it has in `wanted`."""
-    data = content.read(LARGEST + 1)
+    data = content.read(LARGEST)
     fields: dict[bytes, bytes] = {}
     begin = number = 0
-    for number, line in enumerate(io.BytesIO(data[:LARGEST]), 1):
+    for number, line in enumerate(io.BytesIO(data), 1):
         if line in _EMPTY:
             if begin:
                 yield Paragraph(line=begin, fields=fields)
@@ -82,7 +82,7 @@ def read_paragraphs(
                 _set(fields, name, value, faults, number)
     if begin:
         yield Paragraph(line=begin, fields=fields)
-    if len(data) > LARGEST:
+    if content.read(1):
         faults.add(number, f"the file is larger than {LARGEST} bytes, the rest was not read")
 
 

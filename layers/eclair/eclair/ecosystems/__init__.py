@@ -6,6 +6,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import BinaryIO, Protocol
 
+from eclair import distribution
 from eclair.errors import BadVersion
 from eclair.model import UNREADABLE, Distribution, Feature, Inventory, Package
 
@@ -70,4 +71,6 @@ def key_or_unreadable(ecosystem: Ecosystem, version: str) -> bytes:
 
 def analysers() -> str:
     """Name the versions of all analysers: the results of reading a layer are kept under this."""
-    return ",".join(sorted(f"{ecosystem.name}:{ecosystem.version}" for ecosystem in load().values()))
+    versions = {ecosystem.name: ecosystem.version for ecosystem in load().values()}
+    versions["distribution"] = distribution.VERSION
+    return ",".join(f"{name}:{version}" for name, version in sorted(versions.items()))
