@@ -162,8 +162,7 @@ def test_a_reference_is_posted_by_tag_or_digest() -> None:
     hint = events.requested(body, allowed=("localhost:*",), now=NOW)
     assert hint == Hint(kind=HintKind.PUSHED, repository=hint.repository, time=NOW, tag="1.2")
     assert hint.repository == "localhost:5000/shop/cart"
-    both = events.referred(f"quay.io/shop/cart:1@{ECR_DIGEST}", now=NOW)
-    assert (both.tag, both.digest) == ("1", ECR_DIGEST)
+    assert events.referred(f"quay.io/shop/cart:1@{ECR_DIGEST}", now=NOW).digest == ECR_DIGEST
 
 
 def test_a_posted_reference_of_a_host_that_is_not_allowed_is_forbidden() -> None:
@@ -171,11 +170,9 @@ def test_a_posted_reference_of_a_host_that_is_not_allowed_is_forbidden() -> None
         events.requested(b'{"reference": "169.254.169.254/latest/meta-data:x"}', allowed=("quay.io",), now=NOW)
 
 
-@pytest.mark.parametrize(
-    "reference", ["", "cart", "quay.io/cart", "quay.io/cart:", "quay.io/cart@sha256:12", "a/b:c d"]
-)
+@pytest.mark.parametrize("reference", ["", "quay.io/cart:", "quay.io/cart@sha256:12", "a/b:c d", "oci:folder"])
 def test_a_reference_that_cannot_be_read_is_refused(reference: str) -> None:
-    with pytest.raises(BadReference, match="write registry/name:tag"):
+    with pytest.raises(BadReference):
         events.referred(reference, now=NOW)
 
 

@@ -17,16 +17,14 @@ import orjson
 
 from eclair.errors import BadReference, BadRequest, Forbidden, NotFound
 from eclair.model import Digest, Hint, HintKind, Repository
+from eclair.reference import ArchiveReference, is_digest, parse, parse_digest, parse_repository
 
 MAX_BODY = 1_000_000
 """Bytes of a webhook body that we read."""
 MAX_HINTS = 1_000
 """Events, tags or resources of one body that we follow."""
 
-_HOST = re.compile(r"[a-z0-9][a-z0-9.-]{0,252}(:[0-9]{1,5})?")
-_NAME = re.compile(r"(?=.{1,255}\Z)[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _REGION = re.compile(r"[a-z]{2,3}(-[a-z0-9]{1,12}){1,4}")
 
@@ -82,17 +80,16 @@ def requested(body: bytes, *, allowed: Sequence[str], now: float) -> Hint:
     return hint
 
 
-def referred(reference: str, *, now: float) -> Hint:
-    """Read `registry/name:tag` or `registry/name@digest`. Raises `BadReference`."""
-    named, _, digest = reference.partition("@")
-    host, _, path = named.partition("/")
-    name, _, tag = path.partition(":")
-    try:
-        return _hint(HintKind.PUSHED, _repository(host, name), now, tag, digest)
-    except BadRequest as error:
+def referred(text: str, *, now: float) -> Hint:
+    """Read `[registry/]name[:tag][@digest]` as a hint that it was pushed. Raises `BadReference`."""
+    named = parse(text)
+    if isinstance(named, ArchiveReference):
         raise BadReference(
-            f"reference {reference[:300]!r}: {error}; write registry/name:tag or registry/name@sha256:…"
-        ) from error
+            f"{text[:300]!r} names an archive: write registry/name:tag, or use `eclair scan` for archives"
+        )
+    if is_digest(named.reference):
+        return Hint(kind=HintKind.PUSHED, repository=named.repository, time=now, digest=parse_digest(named.reference))
+    return Hint(kind=HintKind.PUSHED, repository=named.repository, time=now, tag=named.reference)
 
 
 def host_of(repository: Repository) -> str:
@@ -235,7 +232,13 @@ def _ecr_host(event: Record) -> str:
 
 
 def _repository(host: str, name: str) -> Repository:
-    return Repository(f"{_matching(_HOST, host, 'registry')}/{_matching(_NAME, name, 'repository')}")
+    try:
+        repository = parse_repository(f"{host}/{name}")
+    except BadReference as error:
+        raise BadRequest(str(error)) from error
+    if host_of(repository) != host:
+        raise BadRequest(f"registry {host[:300]!r} cannot be told from a name: give the registry a name with a dot")
+    return repository
 
 
 def _hint(kind: HintKind, repository: Repository, time: float, tag: str, digest: str) -> Hint:
@@ -246,8 +249,15 @@ def _hint(kind: HintKind, repository: Repository, time: float, tag: str, digest:
         repository=repository,
         time=time,
         tag=_matching(_TAG, tag, "tag") if tag else "",
-        digest=Digest(_matching(_DIGEST, digest, "digest")) if digest else None,
+        digest=_digest(digest) if digest else None,
     )
+
+
+def _digest(text: str) -> Digest:
+    try:
+        return parse_digest(text)
+    except BadReference as error:
+        raise BadRequest(str(error)) from error
 
 
 def _allow(repository: Repository, allowed: Sequence[str]) -> None:
