@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from random import SystemRandom
 from typing import TYPE_CHECKING, TypeVar
 
+import orjson
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from eclair.adapters.codec import decode, encode
@@ -32,6 +33,7 @@ ATTEMPTS = 6
 FIRST_PAUSE = 0.05
 """Seconds before the second attempt; each further pause is twice as long, and cut by chance."""
 LONGEST_GROUP = 128
+LONGEST_REASON = 1000
 
 _GROUP = re.compile(r"[A-Za-z0-9!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~]+")
 _NOT_IN_A_MESSAGE = str.maketrans({"\ufffe": "\\ufffe", "\uffff": "\\uffff"})
@@ -76,6 +78,11 @@ class SqsQueues:
     def notify(self, requests: Sequence[NotifyRequest]) -> None:
         self._send("notify", self._urls.notify, map(_fifo_message, requests))
 
+    def set_aside(self, record: str, reason: str) -> None:
+        """Leave a record that failed, JSON as it came, to the queue of those that are matched again."""
+        body = orjson.dumps({"reason": reason[:LONGEST_REASON], "record": orjson.Fragment(record)})
+        self._send("match", self._urls.match, [_entry(body, "set aside")])
+
     def _send(self, queue: str, url: str, entries: Iterable["Entry"]) -> None:
         for batch in _batches(entries):
             self._send_batch(queue, url, batch)
@@ -114,10 +121,14 @@ def _ours(queue: str, error: Exception) -> Exception:
 
 
 def _message(request: object) -> "Entry":
-    body = encode(request).decode().translate(_NOT_IN_A_MESSAGE)
+    return _entry(encode(request), _named(request))
+
+
+def _entry(content: bytes, name: str) -> "Entry":
+    body = content.decode().translate(_NOT_IN_A_MESSAGE)
     size = len(body.encode())
     if size > LONGEST:
-        raise LimitExceeded(f"message {_named(request)}: {size} bytes, at most {LONGEST}; split it in the feed")
+        raise LimitExceeded(f"message {name}: {size} bytes, at most {LONGEST}; split it in the feed")
     return {"Id": "", "MessageBody": body}
 
 

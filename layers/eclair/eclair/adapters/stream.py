@@ -16,21 +16,23 @@ from eclair.model import Statement, StatementChange
 STATEMENTS = "V#"
 """How the partition keys of statements begin: what the event source mapping's filter has to ask for."""
 
+NOTHING = StatementChange(old=None, new=None)
 
-def statement_change(record: Mapping[str, Any]) -> StatementChange | None:
-    """Return the statement before and after; None where the record is of another row or says nothing new.
+
+def statement_change(record: Mapping[str, Any]) -> StatementChange:
+    """Return the statement before and after; neither, where the record is of another row or says nothing new.
 
     Raises `BadRequest` where the record, or a statement in it, cannot be read.
     """
     try:
         change = record["dynamodb"]
         if not change["Keys"]["pk"]["S"].startswith(STATEMENTS):
-            return None
+            return NOTHING
         old, new = (_statement(change.get(image)) for image in ("OldImage", "NewImage"))
     except (KeyError, TypeError, AttributeError, binascii.Error, BadInput) as error:
         number = record.get("eventID", "without an id") if isinstance(record, Mapping) else "that is no object"
         raise BadRequest(f"stream record {number}: not a change of a statement: {error!r}") from error
-    return None if old == new else StatementChange(old=old, new=new)
+    return NOTHING if old == new else StatementChange(old=old, new=new)
 
 
 def _statement(image: Mapping[str, Any] | None) -> Statement | None:
