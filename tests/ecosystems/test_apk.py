@@ -113,6 +113,12 @@ def test_the_feature_is_the_origin() -> None:
     assert feature.key == ECOSYSTEM.key("1.1.1c-r0")
 
 
+def test_a_package_that_names_no_source_is_matched_as_its_own() -> None:
+    alone = Package(type="apk", name="a", version="1", path=PATH)
+    (feature,) = ECOSYSTEM.features(alone, "alpine:3.10")
+    assert (feature.package.name, feature.version) == ("a", "1")
+
+
 def test_an_unreadable_version_keeps_its_feature() -> None:
     (feature,) = ECOSYSTEM.features(package("9" * 2000), "alpine:3.10")
     assert feature.key == UNREADABLE

@@ -286,6 +286,12 @@ def test_the_feature_is_the_source_at_the_source_version() -> None:
     assert feature.key == ECOSYSTEM.key("2.38.1-5")
 
 
+def test_a_package_that_names_no_source_is_matched_as_its_own() -> None:
+    alone = Package(type="deb", name="a", version="1", path=PATH)
+    (feature,) = ECOSYSTEM.features(alone, "debian:12")
+    assert (feature.package.name, feature.version) == ("a", "1")
+
+
 def test_an_unreadable_version_keeps_its_feature() -> None:
     (feature,) = ECOSYSTEM.features(package(source=Source(name="a", version="1 2")), "debian:12")
     assert feature.key == UNREADABLE

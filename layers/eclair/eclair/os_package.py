@@ -8,7 +8,7 @@ from collections.abc import Collection
 from packageurl import PackageURL
 
 from eclair.ecosystems import Ecosystem, key_or_unreadable
-from eclair.model import Distribution, Feature, Kind, Package, PackageKey
+from eclair.model import Distribution, Feature, Kind, Package, PackageKey, Source
 
 
 def namespace_among(families: Collection[str], distribution: Distribution | None) -> str:
@@ -20,17 +20,16 @@ def namespace_among(families: Collection[str], distribution: Distribution | None
 def source_feature(ecosystem: Ecosystem, package: Package, namespace: str) -> tuple[Feature, ...]:
     """Return the source package at its source version; nothing for a third party's, or where no namespace fits.
 
-    The feature has no architecture: one source is built for all of them.
+    A package that names no source is its own. The feature has no architecture: one source is built for all of them.
     """
-    if package.third_party or package.source is None or not namespace:
+    if package.third_party or not namespace:
         return ()
+    source = package.source or Source(name=package.name, version=package.version)
     return (
         Feature(
-            package=PackageKey(
-                scheme=ecosystem.scheme, namespace=namespace, kind=Kind.SOURCE, name=package.source.name
-            ),
-            version=package.source.version,
-            key=key_or_unreadable(ecosystem, package.source.version),
+            package=PackageKey(scheme=ecosystem.scheme, namespace=namespace, kind=Kind.SOURCE, name=source.name),
+            version=source.version,
+            key=key_or_unreadable(ecosystem, source.version),
             context=package.context,
         ),
     )
