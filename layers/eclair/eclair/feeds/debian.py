@@ -6,9 +6,8 @@ https://security-team.debian.org/security_tracker.html): source package -> CVE -
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple
 
 from eclair.errors import BadFeed
 from eclair.feeds import Document, Feed, Part
@@ -42,22 +41,10 @@ SUPPORTED_SHARE = 5
 """A supported release has at least one of so many packages of the busiest one."""
 
 NOT_AFFECTED_VERSION = "0"
+SOME_VERSION = "some"
 EVERY_VERSION = (Range(),)
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Judgement:
-    """What the tracker's row for a release comes to."""
-
-    effect: Effect
-    state: State
-    ranges: tuple[Range, ...]
-
-
-NOT_AFFECTED = _Judgement(effect=Effect.NOT_AFFECTED, state=State.NOT_AFFECTED, ranges=())
-CANNOT_TELL = _Judgement(effect=Effect.AFFECTED, state=State.UNDER_INVESTIGATION, ranges=EVERY_VERSION)
 
 
 class Debian:
@@ -147,61 +134,97 @@ def _releases(row: Mapping[str, object]) -> Mapping[str, object]:
     return {} if releases == [] else mapping(releases, "the list of releases")
 
 
+class _Row(NamedTuple):
+    """The tracker's words about a package in a release; a few hundred combinations make up all of its rows."""
+
+    status: str
+    fixed: str
+    urgency: str
+    nodsa: str | None
+    nodsa_reason: str
+
+
+class _Judgement(NamedTuple):
+    """What a row comes to; the version that a fix is in is not part of it."""
+
+    effect: Effect
+    state: State
+    severity: Severity
+    raw_state: str
+
+
 def _statement(package: PackageKey, vulnerability: str, status: Mapping[str, object], revision: str) -> Statement:
-    judgement = _judge(status)
+    fixed = status.get("fixed_version")
+    row = _Row(
+        status=_word(status.get("status")),
+        fixed=SOME_VERSION if fixed and fixed != NOT_AFFECTED_VERSION else _word(fixed),
+        urgency=_word(status.get("urgency")),
+        nodsa=_word(status["nodsa"]) if "nodsa" in status else None,
+        nodsa_reason=_word(status.get("nodsa_reason")),
+    )
+    judgement = _judge(row)
     return Statement(
         feed="debian",
         id=vulnerability,
         package=package,
         vulnerabilities=(vulnerability,),
         effect=judgement.effect,
-        ranges=judgement.ranges,
+        ranges=_ranges(judgement, fixed),
         state=judgement.state,
-        severity=_severity(status),
+        severity=judgement.severity,
         severity_source="debian",
-        raw_state=_raw_state(status),
+        raw_state=judgement.raw_state,
         revision=revision,
     )
 
 
-def _judge(status: Mapping[str, object]) -> _Judgement:
-    """Return what a row says; a fixed version outweighs annotations, which the tracker may keep beside it."""
-    fixed = status.get("fixed_version")
-    match status.get("status"):
-        case "resolved" if fixed == NOT_AFFECTED_VERSION:
-            return NOT_AFFECTED
-        case "resolved" | "open" if fixed is not None and fixed != NOT_AFFECTED_VERSION:
-            return _affected(State.FIXED, (Range(fixed=text(fixed, "a fixed version")),))
-        case "open":
-            return _affected(_open_state(status), EVERY_VERSION)
+def _word(value: object) -> str:
+    return value[:TEXT_LIMIT] if isinstance(value, str) else ""
+
+
+@lru_cache(maxsize=4096)
+def _judge(row: _Row) -> _Judgement:
+    state = _state(row)
+    return _Judgement(
+        effect=Effect.NOT_AFFECTED if state is State.NOT_AFFECTED else Effect.AFFECTED,
+        state=state,
+        # The tracker marks an urgency that it took from elsewhere with stars.
+        severity=SEVERITIES.get(row.urgency.rstrip("*"), Severity.UNKNOWN),
+        raw_state=_raw_state(row),
+    )
+
+
+def _state(row: _Row) -> State:
+    """Return what the vendor means; a stated version outweighs annotations, which the tracker may keep beside it."""
+    match row.status, row.fixed:
+        case "resolved", "0":
+            return State.NOT_AFFECTED
+        case (("resolved" | "open"), "some"):
+            return State.FIXED
+        case "open", _ if row.urgency == "end-of-life":
+            return State.END_OF_LIFE
+        case "open", _:
+            return NO_DSA_STATES.get(row.nodsa_reason, State.AFFECTED)
         case _:
             # undetermined; also words that we do not know, which must not read as "not affected"
-            return CANNOT_TELL
+            return State.UNDER_INVESTIGATION
 
 
-def _affected(state: State, ranges: tuple[Range, ...]) -> _Judgement:
-    return _Judgement(effect=Effect.AFFECTED, state=state, ranges=ranges)
+def _ranges(judgement: _Judgement, fixed: object) -> tuple[Range, ...]:
+    if judgement.state is State.NOT_AFFECTED:
+        return ()
+    if judgement.state is State.FIXED:
+        return (Range(fixed=text(fixed, "a fixed version")),)
+    return EVERY_VERSION
 
 
-def _open_state(status: Mapping[str, object]) -> State:
-    if status.get("urgency") == "end-of-life":
-        return State.END_OF_LIFE
-    return NO_DSA_STATES.get(words(status.get("nodsa_reason")), State.AFFECTED)
-
-
-def _severity(status: Mapping[str, object]) -> Severity:
-    """Return the urgency as a severity; the tracker marks one that it took from elsewhere with stars."""
-    return SEVERITIES.get(words(status.get("urgency")).rstrip("*"), Severity.UNKNOWN)
-
-
-def _raw_state(status: Mapping[str, object]) -> str:
+def _raw_state(row: _Row) -> str:
     """Return the tracker's own words, for instance `open; no-dsa: Minor issue; postponed; urgency=low`."""
-    said = [words(status.get("status"))]
-    if "nodsa" in status:
-        said.append(f"no-dsa: {words(status['nodsa'])}".removesuffix(": "))
-    said.append(words(status.get("nodsa_reason")))
-    said.append(f"urgency={words(status.get('urgency'))}")
-    return "; ".join(word for word in said if word)
+    said = [row.status]
+    if row.nodsa is not None:
+        said.append(f"no-dsa: {row.nodsa}".removesuffix(": "))
+    said.extend((row.nodsa_reason, f"urgency={row.urgency}"))
+    return "; ".join(words(word) for word in said if word)
 
 
 FEED: Final[Feed] = Debian()
