@@ -154,7 +154,10 @@ def _texts(content: bytes, key: str, name: str) -> list[str]:
 
 
 class _Blob(io.RawIOBase):
-    """The bytes of a blob, from further connections where one breaks."""
+    """The bytes of a blob, from further connections where one breaks.
+
+    `_position` is how far the reader is, `_behind` how many bytes a connection has to repeat until it is there.
+    """
 
     def __init__(
         self,
@@ -168,6 +171,7 @@ class _Blob(io.RawIOBase):
         self._open_from = open_from
         self._pause = pause
         self._position = 0
+        self._behind = 0
         self._resumes = 0
         self._response = open_from(0, "")
         self._etag = _strong(self._response.header("ETag"))
@@ -192,13 +196,18 @@ class _Blob(io.RawIOBase):
         """Return the next bytes, none at the end."""
         while True:
             try:
-                content = self._response.some(size)
-                if content or self._position >= self._size:
-                    return content
-                error = Unavailable(f"{self._name} ends after {self._position} of {self._size} bytes; try again later")
+                content = self._response.some(min(size, self._behind or size))
             except TRANSPORT_ERRORS as cause:
                 error = Unavailable(f"{self._name} breaks off at byte {self._position} ({cause}); try again later")
-            self._resume(error)
+                self._resume(error)
+                continue
+            if content and self._behind:
+                self._behind -= len(content)
+            elif content or (self._position >= self._size and not self._behind):
+                return content
+            else:
+                text = f"{self._name} ends after {self._position} of {self._size} bytes; try again later"
+                self._resume(Unavailable(text))
 
     def _resume(self, error: Unavailable) -> None:
         """Open the blob again where it broke; from its beginning, where the registry does not send parts."""
@@ -208,22 +217,13 @@ class _Blob(io.RawIOBase):
         self._pause(self._resumes, error)
         self._resumes += 1
         self._response = self._open_from(self._position, self._etag)
+        self._behind = 0
         if self._response.status != 206:
-            self._pass_over(self._position)
+            self._behind = self._position
             return
         start = _CONTENT_RANGE.match(self._response.header("Content-Range"))
         if start is None or int(start[1]) != self._position:
             raise BadImage(f"{self._name}: the registry answers for another range than {self._position}-; try again")
-
-    def _pass_over(self, size: int) -> None:
-        while size:
-            try:
-                content = self._response.some(min(size, _BUFFER))
-            except TRANSPORT_ERRORS as cause:
-                raise Unavailable(f"{self._name} breaks off twice ({cause}); try again later") from cause
-            if not content:
-                raise Unavailable(f"{self._name} ends earlier than before; try again later")
-            size -= len(content)
 
 
 def _strong(etag: str) -> str:
