@@ -123,6 +123,13 @@ def test_an_entry_beyond_the_limit_is_refused() -> None:
     assert endless.tell() <= 4 * CHUNK
 
 
+def test_a_malformed_entry_is_refused_without_reading_on() -> None:
+    document = io.BytesIO(b'{"a": [1 2], "b": "' + b"x" * (8 * CHUNK))
+    with pytest.raises(BadFeed, match="Expecting ',' delimiter at character 9"):
+        list(members(document))
+    assert document.tell() == CHUNK
+
+
 def test_what_comes_before_a_break_is_read(shared_data: Path) -> None:
     tracker = shared_data / "mirror" / "security-tracker.debian.org" / "tracker" / "data" / "json"
     cut = io.BytesIO(tracker.read_bytes()[: 10 * CHUNK])

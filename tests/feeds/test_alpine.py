@@ -158,9 +158,11 @@ def test_what_does_not_apply_is_no_statement(line: str) -> None:
 # --- several records of one package ----------------------------------------------------------------------------------
 
 
-def test_an_id_under_two_versions_is_one_statement_with_two_ranges() -> None:
-    [statement] = statements(secdb({"9-r0": ["CVE-2019-1"], "10-r0": ["CVE-2019-1 XSA-1"]})).values()
-    assert statement.ranges == (Range(fixed="10-r0"), Range(fixed="9-r0"))
+def test_an_id_under_several_versions_is_one_statement_with_a_range_each() -> None:
+    fixes = {"9-r0": ["CVE-2019-1"], "8-r0": ["CVE-2019-1"], "10-r0": ["CVE-2019-1 XSA-1"]}
+    [statement] = statements(secdb(fixes)).values()
+    assert statement.ranges == (Range(fixed="10-r0"), Range(fixed="8-r0"), Range(fixed="9-r0"))
+    assert statement.raw_state == "10-r0: CVE-2019-1 XSA-1; 8-r0: CVE-2019-1; 9-r0: CVE-2019-1"
     assert statement.aliases == ("XSA-1",)
 
 
