@@ -1,6 +1,6 @@
 """What every adapter of a port is asked: the same tests over memory, over moto and over DynamoDB Local.
 
-A test takes `stores` and uses ports only. What it writes is its own: each test has fresh stores.
+A test takes `stores`, which are empty, and uses ports only.
 """
 
 import uuid
@@ -55,8 +55,7 @@ def in_memory() -> Stores:
     )
 
 
-def in_dynamodb(host: str | None) -> Stores:
-    index, advisories = (new_table(host) for _ in range(2))
+def in_dynamodb(index: Table, advisories: Table) -> Stores:
     return Stores(
         images=DynamoImages(index),
         layers=DynamoLayers(index),
@@ -91,16 +90,31 @@ def dynamodb_local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(params=["memory", "moto", "dynamodb-local"])
-def stores(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stores]:
+@pytest.fixture(params=["memory", "moto", "dynamodb-local"], scope="module")
+def tables(request: pytest.FixtureRequest) -> Iterator[tuple[Table, ...]]:
+    """Yield the two tables of an engine, none for memory; made once for a module, as each needs a client of its own."""
     if request.param == "memory":
-        yield in_memory()
+        yield ()
         return
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     with ExitStack() as stack:
+        environment = stack.enter_context(pytest.MonkeyPatch.context())
+        environment.setenv("AWS_ACCESS_KEY_ID", "testing")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", "testing")
         if request.param == "moto":
             stack.enter_context(mock_aws())
-            yield in_dynamodb(None)
-        else:
-            yield in_dynamodb(request.getfixturevalue("dynamodb_local"))
+        host = request.getfixturevalue("dynamodb_local") if request.param == "dynamodb-local" else None
+        yield new_table(host), new_table(host)
+
+
+@pytest.fixture
+def stores(tables: tuple[Table, ...]) -> Iterator[Stores]:
+    if not tables:
+        yield in_memory()
+        return
+    yield in_dynamodb(*tables)
+    for table in tables:
+        empty(table)
+
+
+def empty(table: Table) -> None:
+    table.write(deletes=[row.key for row in table.row.scan(attributes_to_get=["pk", "sk"])])

@@ -243,7 +243,7 @@ class Table:
     def _get_batch(self, keys: list[Any], columns: Sequence[str] | None) -> Iterator[Row]:
         read = self.row.connection().batch_get_item
         for _ in self._attempts("read"):
-            answer = self._run(lambda: read(keys, consistent_read=True, attributes_to_get=columns))  # noqa: B023
+            answer = self._run(lambda: read(keys, consistent_read=True, attributes_to_get=columns and list(columns)))  # noqa: B023
             yield from map(self.row.from_raw_data, answer["Responses"].get(self.name, ()))
             keys = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
             if not keys:
