@@ -16,8 +16,6 @@ from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
-import pytest
-
 ENDPOINT = "ECLAIR_DYNAMODB_LOCAL"
 FOLDER = "ECLAIR_DYNAMODB_LOCAL_JAR"
 
@@ -46,19 +44,25 @@ public class BoundLocally {
 """
 
 
+def absence() -> str | None:
+    """Say why there is no DynamoDB Local to be had, None where there is one."""
+    if os.environ.get(ENDPOINT):
+        return None
+    if not os.environ.get(FOLDER):
+        return f"no DynamoDB Local: set {ENDPOINT} to a running endpoint or {FOLDER} to the folder of its jar"
+    if not (shutil.which("java") and shutil.which("javac")):
+        return "no DynamoDB Local: java and javac are not on the PATH"
+    return None
+
+
 @contextmanager
 def endpoint(scratch: Path) -> Iterator[str]:
-    """Yield the address of a DynamoDB Local; skip the test, with the reason, where there is none to be had."""
+    """Yield the address of a DynamoDB Local."""
     running = os.environ.get(ENDPOINT)
     if running:
         yield running
         return
-    folder = os.environ.get(FOLDER)
-    if not folder:
-        pytest.skip(f"no DynamoDB Local: set {ENDPOINT} to a running endpoint or {FOLDER} to the folder of its jar")
-    if not (shutil.which("java") and shutil.which("javac")):
-        pytest.skip("no DynamoDB Local: java and javac are not on the PATH")
-    with _started(Path(folder), scratch) as address:
+    with _started(Path(os.environ[FOLDER]), scratch) as address:
         yield address
 
 

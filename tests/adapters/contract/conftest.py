@@ -27,7 +27,7 @@ from eclair.adapters.memory import (
     MemorySets,
 )
 from eclair.ports import Advisories, Feeds, Images, Layers, Notices, Sets
-from tests.adapters.dynamodb_local import endpoint
+from tests.adapters.dynamodb_local import absence, endpoint
 
 REGION = "eu-west-1"
 
@@ -85,12 +85,19 @@ def new_table(host: str | None) -> Table:
 
 @pytest.fixture(scope="session")
 def dynamodb_local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    reason = absence()
+    if reason:
+        pytest.skip(reason)
     scratch: Path = tmp_path_factory.mktemp("dynamodb-local")
     with endpoint(scratch) as address:
         yield address
 
 
-@pytest.fixture(params=["memory", "moto", "dynamodb-local"], scope="module")
+ENGINES = ("memory", "moto", *(() if absence() else ("dynamodb-local",)))
+"""What the contract is asked of; where DynamoDB Local is missing, test_dynamodb_local says why, once."""
+
+
+@pytest.fixture(params=ENGINES, scope="module")
 def tables(request: pytest.FixtureRequest) -> Iterator[tuple[Table, ...]]:
     """Yield the two tables of an engine, none for memory; made once for a module, as each needs a client of its own."""
     if request.param == "memory":

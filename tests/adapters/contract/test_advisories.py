@@ -1,0 +1,324 @@
+"""The contract of `Advisories`."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from eclair.model import (
+    UNREADABLE,
+    Effect,
+    KeyRange,
+    Kind,
+    PackageKey,
+    Range,
+    Severity,
+    State,
+    Statement,
+)
+from eclair.ports import Advisories
+from tests.adapters.contract.conftest import Stores
+from tests.adapters.contract.test_sets import FIRST, LAST, LONG, NUMBERS, RANGES, key
+
+OPENSSL = PackageKey(scheme="deb", namespace="debian:12", kind=Kind.SOURCE, name="openssl")
+CURL = replace(OPENSSL, name="curl")
+ALL = (KeyRange(lower=FIRST, upper=LAST),)
+
+
+@pytest.fixture
+def advisories(stores: Stores) -> Advisories:
+    return stores.advisories
+
+
+def said(number: int = 1, package: PackageKey = OPENSSL, *, seq: int = 1, feed: str = "debian") -> Statement:
+    return Statement(
+        feed=feed,
+        id=f"CVE-2026-{number}",
+        package=package,
+        vulnerabilities=(f"CVE-2026-{number}",),
+        effect=Effect.AFFECTED,
+        ranges=(Range(fixed="3.0.1-1"), Range(introduced="3.1", last_affected="3.2")),
+        state=State.FIXED,
+        severity=Severity.HIGH,
+        raw_state="resolved",
+        revision="2026-11-24",
+        seq=seq,
+    )
+
+
+def before(number: int) -> KeyRange:
+    return KeyRange(lower=FIRST, upper=key(number))
+
+
+def put(advisories: Advisories, statement: Statement, ranges: Sequence[KeyRange] = ALL) -> None:
+    """Write a statement as refresh does."""
+    advisories.put_ranges(statement, ranges)
+    assert advisories.put_statement(statement)
+    advisories.delete_stale_ranges(statement, ranges)
+
+
+# --- statements ---
+
+
+def test_a_statement_is_read_as_it_was_put(advisories: Advisories) -> None:
+    assert advisories.put_statement(said())
+    assert advisories.statements([said().key]) == {said().key: said()}
+
+
+def test_statements_that_are_not_there_are_left_out(advisories: Advisories) -> None:
+    put(advisories, said(1))
+    keys = [said(2).key, said(1).key, said(1, CURL).key, said(1, feed="ubuntu").key, said(1).key]
+    assert advisories.statements(iter(keys)) == {said(1).key: said(1)}
+    assert advisories.statements([]) == {}
+
+
+def test_more_statements_than_a_batch_are_read(advisories: Advisories) -> None:
+    many = [said(number) for number in range(130)]
+    for statement in many:
+        advisories.put_statement(statement)
+    assert advisories.statements(statement.key for statement in many) == {some.key: some for some in many}
+
+
+@pytest.mark.parametrize("seq", [0, 2, 3])
+def test_the_first_statement_has_number_one(advisories: Advisories, seq: int) -> None:
+    assert not advisories.put_statement(said(seq=seq))
+    assert advisories.statements([said().key]) == {}
+
+
+def test_a_statement_stands_if_it_is_the_next(advisories: Advisories) -> None:
+    assert advisories.put_statement(said(seq=1))
+    assert not advisories.put_statement(said(seq=3))
+    changed = replace(said(seq=2), state=State.WILL_NOT_FIX)
+    assert advisories.put_statement(changed)
+    assert not advisories.put_statement(said(seq=2))
+    assert not advisories.put_statement(said(seq=1))
+    assert advisories.statements([said().key]) == {said().key: changed}
+
+
+def test_the_same_statement_put_again_stands(advisories: Advisories) -> None:
+    for seq in (1, 2):
+        for _ in range(2):
+            assert advisories.put_statement(said(seq=seq))
+
+
+def test_of_two_statements_with_one_number_one_stands(advisories: Advisories) -> None:
+    claims = [replace(said(), raw_state=str(number)) for number in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        stands = list(pool.map(advisories.put_statement, claims))
+    assert stands.count(True) == 1
+    assert advisories.statements([said().key])[said().key] == claims[stands.index(True)]
+
+
+def test_a_tombstone_is_a_statement(advisories: Advisories) -> None:
+    put(advisories, said())
+    tombstone = replace(said(seq=2), withdrawn=True, ranges=())
+    put(advisories, tombstone, ())
+    assert advisories.statements([said().key]) == {said().key: tombstone}
+
+
+# --- candidates ---
+
+
+def test_a_package_nobody_speaks_of_has_no_candidates(advisories: Advisories) -> None:
+    assert advisories.candidates(OPENSSL, key(1)) == ()
+    assert advisories.candidates(OPENSSL, UNREADABLE) == ()
+    assert advisories.stated("debian", OPENSSL) == ()
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "inside"),
+    [
+        pytest.param(FIRST, LAST, {1, 2, 3}, id="no bounds"),
+        pytest.param(FIRST, key(2), {1}, id="before"),
+        pytest.param(FIRST, key(2) + b"\xff", {1, 2}, id="up to"),
+        pytest.param(key(2), LAST, {2, 3}, id="from"),
+        pytest.param(key(2) + b"\xff", LAST, {3}, id="after"),
+        pytest.param(key(2), key(2) + b"\xff", {2}, id="exactly"),
+        pytest.param(key(2), key(2), set(), id="from a version to before it"),
+    ],
+)
+def test_a_version_has_the_candidates_whose_range_holds_it(
+    advisories: Advisories, lower: bytes, upper: bytes, inside: set[int]
+) -> None:
+    put(advisories, said(), [KeyRange(lower=lower, upper=upper)])
+    put(advisories, said(2, CURL))
+    for number in (1, 2, 3):
+        expected = (said().key,) if number in inside else ()
+        assert advisories.candidates(OPENSSL, key(number)) == expected
+
+
+def test_a_candidate_with_several_ranges_is_named_once(advisories: Advisories) -> None:
+    ranges = [before(5), before(7), KeyRange(lower=key(1), upper=key(7)), KeyRange(lower=key(2), upper=LAST)]
+    put(advisories, said(1), ranges)
+    put(advisories, said(1, feed="ubuntu"), ranges)
+    expected = {said(1).key, said(1, feed="ubuntu").key}
+    found = advisories.candidates(OPENSSL, key(3))
+    assert len(found) == 2
+    assert set(found) == expected
+    assert set(advisories.candidates(OPENSSL, key(9))) == expected
+
+
+def test_a_version_that_cannot_be_read_has_all_candidates(advisories: Advisories) -> None:
+    put(advisories, said(1), [before(2)])
+    put(advisories, said(2), [KeyRange(lower=key(8), upper=LAST)])
+    assert set(advisories.candidates(OPENSSL, UNREADABLE)) == {said(1).key, said(2).key}
+
+
+def test_keys_longer_than_a_sort_key_are_compared_in_full(advisories: Advisories) -> None:
+    ranges = {
+        1: KeyRange(lower=FIRST, upper=LONG + key(2)),
+        2: KeyRange(lower=FIRST, upper=LONG + key(2) + b"\xff"),
+        3: KeyRange(lower=LONG + key(2), upper=LAST),
+        4: KeyRange(lower=LONG + key(2) + b"\xff", upper=LONG + key(9)),
+    }
+    for number, some in ranges.items():
+        put(advisories, said(number), [some])
+    for number in (1, 2, 3):
+        expected = {said(of).key for of, some in ranges.items() if LONG + key(number) in some}
+        assert set(advisories.candidates(OPENSSL, LONG + key(number))) == expected
+    assert set(advisories.candidates(OPENSSL, key(1))) == {said(1).key, said(2).key}
+
+
+def test_an_absurd_name_is_a_name(advisories: Advisories) -> None:
+    package = replace(OPENSSL, name="ä" * 2000)
+    statement = replace(said(1, package), id="GHSA-" + "x" * 2500, vulnerabilities=("CVE-" + "1" * 3000,))
+    put(advisories, statement, [before(3)])
+    assert advisories.candidates(package, key(2)) == (statement.key,)
+    assert advisories.stated("debian", package) == (statement,)
+    assert advisories.about(statement.vulnerabilities[0]).items == (statement,)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(ranges=st.lists(st.lists(RANGES, min_size=1, max_size=3), min_size=1, max_size=5), numbers=NUMBERS)
+def test_a_version_has_the_candidates_that_comparing_each_range_finds(
+    advisories: Advisories, ranges: list[list[KeyRange]], numbers: list[int]
+) -> None:
+    """Over keys that hold 00 and FF; each example has a package of its own."""
+    package = replace(OPENSSL, name=f"p{hash((str(numbers), str(ranges)))}")
+    version = key(*numbers)
+    for number, some in enumerate(ranges):
+        advisories.put_ranges(said(number, package), some)
+    expected = [
+        said(number, package).key for number, some in enumerate(ranges) if any(version in keys for keys in some)
+    ]
+    assert list(advisories.candidates(package, version)) == expected
+
+
+# --- range rows ---
+
+
+def test_ranges_are_put_beside_those_that_are_there(advisories: Advisories) -> None:
+    advisories.put_ranges(said(), [before(3)])
+    advisories.put_ranges(said(), [KeyRange(lower=key(5), upper=key(9)), before(3)])
+    assert advisories.candidates(OPENSSL, key(2)) == (said().key,)
+    assert advisories.candidates(OPENSSL, key(7)) == (said().key,)
+    assert advisories.candidates(OPENSSL, key(4)) == ()
+
+
+def test_ranges_that_differ_in_their_lower_end_only_are_two(advisories: Advisories) -> None:
+    narrow, wide = KeyRange(lower=key(5), upper=key(9)), KeyRange(lower=key(2), upper=key(9))
+    advisories.put_ranges(said(), [wide])
+    advisories.put_ranges(said(), [narrow])
+    assert advisories.candidates(OPENSSL, key(3)) == (said().key,)
+    advisories.delete_stale_ranges(said(), [narrow])
+    assert advisories.candidates(OPENSSL, key(3)) == ()
+    assert advisories.candidates(OPENSSL, key(6)) == (said().key,)
+
+
+def test_stale_ranges_go_and_those_of_other_statements_stay(advisories: Advisories) -> None:
+    put(advisories, said(1), [before(9), KeyRange(lower=key(20), upper=key(30))])
+    put(advisories, said(2), [before(9)])
+    put(advisories, said(1, CURL), [before(9)])
+    for _ in range(2):
+        advisories.delete_stale_ranges(said(1), [before(4)])
+        advisories.put_ranges(said(1), [before(4)])
+        assert advisories.candidates(OPENSSL, key(5)) == (said(2).key,)
+        assert advisories.candidates(OPENSSL, key(25)) == ()
+        assert advisories.candidates(OPENSSL, key(3)) == (said(1).key, said(2).key)
+    assert advisories.candidates(CURL, key(5)) == (said(1, CURL).key,)
+
+
+def test_a_range_that_was_deleted_can_be_put_again(advisories: Advisories) -> None:
+    put(advisories, said(), [before(3)])
+    advisories.delete_stale_ranges(said(), [])
+    assert advisories.candidates(OPENSSL, key(2)) == ()
+    advisories.put_ranges(said(), [before(3)])
+    assert advisories.candidates(OPENSSL, key(2)) == (said().key,)
+
+
+def test_a_statement_with_many_ranges_has_a_row_for_each(advisories: Advisories) -> None:
+    ranges = [KeyRange(lower=key(number), upper=key(number) + b"\xff") for number in range(1, 300)]
+    put(advisories, said(), ranges)
+    assert advisories.candidates(OPENSSL, key(299)) == (said().key,)
+    put(advisories, replace(said(), seq=2), ranges[:10])
+    assert advisories.candidates(OPENSSL, key(299)) == ()
+    assert advisories.candidates(OPENSSL, key(10)) == (said().key,)
+
+
+def test_what_a_feed_says_of_a_package_is_what_has_a_range(advisories: Advisories) -> None:
+    put(advisories, said(1), [before(1), before(2)])
+    put(advisories, said(2))
+    put(advisories, said(3, feed="ubuntu"))
+    put(advisories, said(4, CURL))
+    advisories.put_ranges(said(5), ALL)  # and no statement: a crash between the two
+    put(advisories, said(6), ())
+    assert set(advisories.stated("debian", OPENSSL)) == {said(1), said(2)}
+
+
+def test_a_tombstone_is_stated_until_its_ranges_go(advisories: Advisories) -> None:
+    put(advisories, said())
+    tombstone = replace(said(seq=2), withdrawn=True, ranges=())
+    assert advisories.put_statement(tombstone)
+    assert advisories.stated("debian", OPENSSL) == (tombstone,)
+    advisories.delete_stale_ranges(tombstone, ())
+    assert advisories.stated("debian", OPENSSL) == ()
+
+
+# --- vulnerabilities ---
+
+
+def test_a_vulnerability_leads_to_the_statements_about_it(advisories: Advisories) -> None:
+    both = replace(said(1), vulnerabilities=("CVE-2026-1", "CVE-2026-2"))
+    put(advisories, both)
+    put(advisories, said(2))
+    put(advisories, said(2, CURL, feed="ubuntu"))
+    assert advisories.about("CVE-2026-1").items == (both,)
+    assert set(advisories.about("CVE-2026-2").items) == {both, said(2), said(2, CURL, feed="ubuntu")}
+    assert advisories.about("CVE-2026-3").items == ()
+
+
+def test_a_withdrawn_statement_is_about_nothing(advisories: Advisories) -> None:
+    put(advisories, said())
+    tombstone = replace(said(seq=2), withdrawn=True)
+    assert advisories.put_statement(tombstone)
+    assert advisories.about("CVE-2026-1").items == ()
+    advisories.delete_stale_ranges(tombstone, ())
+    assert advisories.about("CVE-2026-1").items == ()
+
+
+def test_a_statement_that_turns_to_another_vulnerability_leaves_the_first(advisories: Advisories) -> None:
+    put(advisories, said(seq=1))
+    turned = replace(said(seq=2), vulnerabilities=("CVE-2026-99",))
+    advisories.put_ranges(turned, ALL)
+    assert advisories.put_statement(turned)
+    assert turned in advisories.about("CVE-2026-99").items
+    advisories.delete_stale_ranges(turned, ALL)
+    assert advisories.about("CVE-2026-1").items == ()
+    assert advisories.about("CVE-2026-99").items == (turned,)
+    assert advisories.candidates(OPENSSL, key(1)) == (turned.key,)
+
+
+def test_statements_about_a_vulnerability_come_in_pages(advisories: Advisories) -> None:
+    packages = [replace(OPENSSL, name=f"p{number}") for number in range(7)]
+    for package in packages:
+        put(advisories, said(1, package))
+    page = advisories.about("CVE-2026-1", limit=3)
+    found = [page.items]
+    while page.next:
+        page = advisories.about("CVE-2026-1", page=page.next, limit=3)
+        found.append(page.items)
+    assert [len(items) for items in found] == [3, 3, 1]
+    assert [statement.package for items in found for statement in items] == packages
