@@ -59,6 +59,10 @@ class ByteStream:
         self._position = end
         return True
 
+    def skip_to(self, offset: int) -> bool:
+        """Pass over what is before `offset`; return whether there was as much."""
+        return self.skip(offset - self._before - self._position)
+
     def push_back(self, data: bytes) -> None:
         """Give back bytes that were taken last; they come next."""
         rest = self._block[self._position :]

@@ -17,8 +17,9 @@ from typing import BinaryIO, Final, Protocol
 from eclair import tar
 from eclair.bytestream import ByteStream, blocks_of
 from eclair.errors import BadDatabase, DigestMismatch, LimitExceeded
-from eclair.inflate import READ_SIZE, Hashing, check_media_type, inflated
+from eclair.inflate import READ_SIZE, HashedBlocks, check_media_type, inflated
 from eclair.model import Digest, Inventory, Layer, LayerReference
+from eclair.reference import parse_digest
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -111,41 +112,39 @@ def read_layer(
 ) -> Layer:
     """Read a blob from its beginning to its end and return what it holds, once all of it is verified.
 
-    The digest is that of the blob as it is stored, and the diff_id that of its content; where they are the same (an
-    archive that names no blobs) the content is what is verified. An empty diff_id is not known. Raises `BadImage`, and
-    what reading `blob` raises.
+    The digest is that of the blob as it is stored. Its content needs no second check: the manifest names the blob, so
+    a diff_id that does not fit is a slip of the configuration, and an image with it starts nowhere. Where the digest
+    is the diff_id (an archive that names no blobs) the content is what is verified. Raises `BadImage`, and what
+    reading `blob` raises.
     """
     name = f"layer {reference.digest}"
     check_media_type(reference.media_type, name)
-    with Hashing() as hashing:
-        stored = hashing.passing(blocks_of(blob, READ_SIZE), _algorithm(reference.digest))
+    stored = blocks_of(blob, READ_SIZE)
+    content: Iterator[bytes]
+    if reference.digest == reference.diff_id:
         compressed = ByteStream(stored, name)
-        content = _Bounded(inflated(compressed, members=limits.members), compressed, limits)
-        tarred = hashing.passing(content, _algorithm(reference.diff_id))
-        changes = _read_tar(ByteStream(tarred, f"{name}, inflated"), analysers, limits)
+        content = hashed = _hashed(_Bounded(compressed, limits), reference.digest)
+    else:
+        hashed = _hashed(stored, reference.digest)
+        compressed = ByteStream(hashed, name)
+        content = _Bounded(compressed, limits)
+    with hashed:
+        changes = _read_tar(ByteStream(content, f"{name}, inflated"), analysers, limits)
         compressed.drain()
-        hashing.finish()
-    if reference.digest != reference.diff_id:
-        _verify(reference.digest, stored.digest, f"{name}: the blob")
-    if reference.diff_id:
-        _verify(reference.diff_id, tarred.digest, f"{name}: the inflated content")
-    return changes.layer(reference.digest, tarred.digest)
+    if hashed.digest != reference.digest:
+        raise DigestMismatch(f"{name}: the bytes have digest {hashed.digest}; push the image again")
+    return changes.layer(reference)
 
 
-def _algorithm(digest: Digest) -> str:
-    return digest.partition(":")[0] or "sha256"
-
-
-def _verify(expected: Digest, actual: Digest, what: str) -> None:
-    if actual != expected:
-        raise DigestMismatch(f"{what} has digest {actual}, not {expected}; push the image again")
+def _hashed(blocks: Iterator[bytes], digest: Digest) -> HashedBlocks:
+    return HashedBlocks(blocks, parse_digest(digest).partition(":")[0])
 
 
 class _Bounded(Iterator[bytes]):
     """Inflated blocks, until there are more of them than the limits allow."""
 
-    def __init__(self, blocks: Iterator[bytes], compressed: ByteStream, limits: Limits) -> None:
-        self._blocks = blocks
+    def __init__(self, compressed: ByteStream, limits: Limits) -> None:
+        self._blocks = inflated(compressed, members=limits.members)
         self._compressed = compressed
         self._limits = limits
         self._size = 0
@@ -173,17 +172,13 @@ def _read_tar(stream: ByteStream, analysers: Analysers, limits: Limits) -> "_Cha
 
 
 class _Interest:
-    """Paths of interest as tars write them, with every directory above them."""
+    """Paths of interest as tars write them: exact ones, what holds others directly, and all that is above them."""
 
     def __init__(self, analysers: Analysers) -> None:
-        self._exact = {path.encode(): readers for path, readers in analysers.exact.items()}
-        self._within = {prefix.rstrip("/").encode(): readers for prefix, readers in analysers.prefixes.items()}
-        above = {parent for path in self._exact for parent in _parents(path)}
-        self.directories = above.union(self._within, *(map(set, map(_parents, self._within))))
-
-    def readers(self, path: bytes, directory: bytes) -> tuple[Analyser, ...]:
-        """Return who reads the path, which stands in `directory`."""
-        return self._exact.get(path, ()) + self._within.get(directory, ())
+        self.exact = {path.encode(): readers for path, readers in analysers.exact.items()}
+        self.within = {prefix.rstrip("/").encode(): readers for prefix, readers in analysers.prefixes.items()}
+        above = {parent for path in (*self.exact, *self.within) for parent in _parents(path)}
+        self.directories = frozenset(above.union(self.within))
 
 
 def _parents(path: bytes) -> Iterator[bytes]:
@@ -219,28 +214,28 @@ class _Changes:
         if len(path) > self.limits.path:
             raise LimitExceeded(f"{self.stream.place}: a path of {len(path)} bytes; {self.limits.path} are allowed")
         directory, _, name = path.rpartition(b"/")
-        readers = self.interest.readers(path, directory)
         if name.startswith(_WHITEOUT):
             self._white_out(directory, name)
         elif member.type == tar.CHARACTER_DEVICE and member.device == (b"", b""):
             self._mark(self.removed, path)
         elif member.type == tar.DIRECTORY:
-            self._add_directory(member, path, replaces=bool(readers))
-        elif readers:
+            self._add_directory(member, path, directory)
+        elif path in self.interest.exact or directory in self.interest.within:
             self._forget_below(path)
+            readers = self.interest.exact.get(path, ()) + self.interest.within.get(directory, ())
             self.found[path] = tuple(self._inventories(member, path, readers))
         elif path in self.interest.directories:
             self._forget_below(path)
             self.found[path] = ()
 
-    def layer(self, digest: Digest, diff_id: Digest) -> Layer:
+    def layer(self, reference: LayerReference) -> Layer:
         """Return the result."""
         if self.ignored:
-            _LOGGER.warning("members ignored", extra={"layer": digest, "count": self.ignored})
+            _LOGGER.warning("members ignored", extra={"layer": reference.digest, "count": self.ignored})
         replaced = (path for path, inventories in self.found.items() if not inventories)
         return Layer(
-            digest=digest,
-            diff_id=diff_id,
+            digest=reference.digest,
+            diff_id=reference.diff_id,
             inventories=tuple(inventory for inventories in self.found.values() for inventory in inventories),
             removed=tuple(sorted(map(_text, self.removed.union(replaced)))),
             opaque=tuple(sorted(map(_text, self.opaque))),
@@ -262,11 +257,11 @@ class _Changes:
             raise LimitExceeded(f"{self.stream.place}: more than {self.limits.whiteouts} bytes of removed paths")
         marks.add(path)
 
-    def _add_directory(self, member: tar.Member, path: bytes, *, replaces: bool) -> None:
+    def _add_directory(self, member: tar.Member, path: bytes, directory: bytes) -> None:
         """A directory takes nothing from a directory, but the place of a file."""
-        if any(member.records.get(attribute) == b"y" for attribute in _OPAQUE_ATTRIBUTES):
+        if member.records and any(member.records.get(attribute) == b"y" for attribute in _OPAQUE_ATTRIBUTES):
             self._mark(self.opaque, path)
-        if replaces and path not in self.interest.directories:
+        if path not in self.interest.directories and (path in self.interest.exact or directory in self.interest.within):
             self.found[path] = ()
 
     def _forget_below(self, path: bytes) -> None:

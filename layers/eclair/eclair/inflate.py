@@ -7,11 +7,10 @@ members allowed) and zstd (RFC 8878, several and skippable frames allowed).
 
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from queue import SimpleQueue
 from threading import Semaphore, Thread
 from types import TracebackType
-from typing import Final, cast
+from typing import Final, Self, cast
 
 import zstandard
 from isal import igzip_lib
@@ -31,7 +30,7 @@ LAYER_MEDIA_TYPES: Final = frozenset(
     for compression in compressions
 )
 
-READ_SIZE: Final = 64 * 1024
+READ_SIZE: Final = 256 * 1024
 """How much of a blob is read at once."""
 
 _INFLATED_SIZE: Final = 256 * 1024
@@ -60,10 +59,11 @@ def inflated(compressed: ByteStream, *, members: int) -> Iterator[bytes]:
         if magic.startswith(refused):
             raise UnsupportedMediaType(f"{compressed.name}: {compression} layers are not supported; use gzip or zstd")
     if magic.startswith(_GZIP_MAGIC):
-        return _each(_gzip_member, compressed, members)
-    if magic.startswith(_ZSTD_MAGIC) or magic[1:4] == _SKIPPABLE:
-        return _each(_zstd_frame, compressed, members)
-    return iter(lambda: compressed.some(_INFLATED_SIZE), b"")
+        yield from _each(_gzip_member, compressed, members)
+    elif magic.startswith(_ZSTD_MAGIC) or magic[1:4] == _SKIPPABLE:
+        yield from _each(_zstd_frame, compressed, members)
+    else:
+        yield from iter(lambda: compressed.some(_INFLATED_SIZE), b"")
 
 
 def _each(inflate: Callable[[ByteStream], Iterator[bytes]], compressed: ByteStream, limit: int) -> Iterator[bytes]:
@@ -132,7 +132,8 @@ def _zstd_frame(compressed: ByteStream) -> Iterator[bytes]:
     """Yield what a frame holds, block by block: so no input makes much output at once, and a missing end is seen."""
     magic = compressed.take(4)
     if magic[1:] == _SKIPPABLE and magic[0] >> 4 == 5:
-        if not compressed.skip(int.from_bytes(compressed.take(4), "little")):
+        size = compressed.take(4)
+        if len(size) < 4 or not compressed.skip(int.from_bytes(size, "little")):
             raise _ends_early(compressed)
         return
     if magic != _ZSTD_MAGIC:
@@ -176,64 +177,41 @@ def _ends_early(compressed: ByteStream) -> BadImage:
     return BadImage(f"{compressed.place}: the compressed stream ends early; push the image again")
 
 
-class Hashing(AbstractContextManager["Hashing"]):
-    """Hashes blocks in a thread beside the one that reads: hashlib and igzip both run without Python's lock."""
+class HashedBlocks(Iterator[bytes]):
+    """Blocks that are hashed as they pass, by a thread beside: hashlib and igzip both run without Python's lock."""
 
-    _WAITING: Final = 32
+    _WAITING: Final = 16
 
-    def __init__(self) -> None:
-        self._blocks: SimpleQueue[tuple[Callable[[bytes], None], bytes] | None] = SimpleQueue()
+    def __init__(self, blocks: Iterator[bytes], algorithm: str) -> None:
+        self._blocks = blocks
+        self._algorithm = algorithm
+        self._hash = hashlib.new(algorithm)
+        self._queue: SimpleQueue[bytes] = SimpleQueue()
         self._places = Semaphore(self._WAITING)
         self._thread = Thread(target=self._work, name="hashing", daemon=True)
 
-    def __enter__(self) -> "Hashing":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.finish()
-
-    def passing(self, blocks: Iterator[bytes], algorithm: str) -> "HashedBlocks":
-        """Return the same blocks, hashed as they pass."""
-        return HashedBlocks(blocks, algorithm, self._put)
-
-    def finish(self) -> None:
-        """Wait until every block is hashed."""
-        if self._thread.is_alive():
-            self._blocks.put(None)
-            self._thread.join()
-
-    def _put(self, update: Callable[[bytes], None], block: bytes) -> None:
-        self._places.acquire()
-        self._blocks.put((update, block))
-
-    def _work(self) -> None:
-        while task := self._blocks.get():
-            update, block = task
-            update(block)
-            self._places.release()
-
-
-class HashedBlocks(Iterator[bytes]):
-    """Blocks that are hashed as they pass; `digest` is of those that passed, once hashing has finished."""
-
-    def __init__(
-        self, blocks: Iterator[bytes], algorithm: str, put: Callable[[Callable[[bytes], None], bytes], None]
-    ) -> None:
-        self._blocks = blocks
-        self._algorithm = algorithm
-        self._hash = hashlib.new(algorithm)
-        self._put = put
-        self.size = 0
+        self._queue.put(b"")
+        self._thread.join()
 
     def __next__(self) -> bytes:
         block = next(self._blocks)
-        self.size += len(block)
-        self._put(self._hash.update, block)
+        self._places.acquire()
+        self._queue.put(block)
         return block
 
     @property
     def digest(self) -> Digest:
+        """Return the digest of the blocks that passed, once the context has ended."""
         return Digest(f"{self._algorithm}:{self._hash.hexdigest()}")
+
+    def _work(self) -> None:
+        while block := self._queue.get():
+            self._hash.update(block)
+            self._places.release()

@@ -53,6 +53,7 @@ _NEGATIVE = 0x40
 _MAGNITUDE = (1 << 94) - 1
 _LENGTH_DIGITS = 20
 _ADLER_MODULUS = 65521
+_SPACES = 8 * 0x20
 
 _Records = Mapping[bytes, bytes]
 _NONE: _Records = {}
@@ -70,6 +71,8 @@ class Source(Protocol):
     def take(self, size: int) -> bytes: ...
 
     def skip(self, size: int) -> bool: ...
+
+    def skip_to(self, offset: int) -> bool: ...
 
 
 class Member(NamedTuple):
@@ -106,7 +109,7 @@ def members(source: Source) -> Iterator[Member]:
     records: _Records = _NONE
     extensions = 0
     while header := source.take(BLOCK):
-        if header.count(0) == BLOCK:
+        if not header[0] and header.count(0) == BLOCK:
             break
         _check(header, source)
         kind = header[156:157]
@@ -129,7 +132,7 @@ def members(source: Source) -> Iterator[Member]:
             _skip_sparse_map(header, source)
         end = source.offset + member.size + -member.size % BLOCK
         yield member
-        if not source.skip(end - source.offset):
+        if not source.skip_to(end):
             raise BadImage(f"{source.place}: the tar ends within {_shown(member.path)}; push the image again")
 
 
@@ -162,16 +165,17 @@ def _check(header: bytes, source: Source) -> None:
     """Raise `BadImage` unless the header is whole and its checksum right."""
     if len(header) != BLOCK:
         raise BadImage(f"{source.place}: the tar ends within a header; push the image again")
-    field = header[148:156]
-    written = field.strip(b" \0")
-    # Adler-32 holds the sum of the bytes plus one, and is the fastest way to it; the field itself counts as spaces.
-    total = (adler32(header) & 0xFFFF) - 1 - sum(field) + 8 * 0x20
-    if written.isdigit() and _octal(written) % _ADLER_MODULUS == total % _ADLER_MODULUS:
-        return
-    signed = sum(byte - 256 if byte > 127 else byte for byte in header[:148] + header[156:]) + 8 * 0x20
-    if written.isdigit() and _octal(written) == signed:
-        return
-    raise BadImage(f"{source.place}: no tar header (wrong checksum); the layer is damaged or is no tar")
+    written = header[148:156].strip(b" \0")
+    expected = _octal(written) if written.isdigit() else -1
+    # Adler-32 holds the sum of the bytes plus one, and is the fastest way to it; the checksum itself counts as spaces.
+    total = adler32(header[156:], adler32(header[:148])) & 0xFFFF
+    if total != (expected - _SPACES + 1) % _ADLER_MODULUS and expected != _signed_sum(header):
+        raise BadImage(f"{source.place}: no tar header (wrong checksum); the layer is damaged or is no tar")
+
+
+def _signed_sum(header: bytes) -> int:
+    """Return the checksum as writers compute it that take bytes for signed."""
+    return sum(byte - 256 if byte > 127 else byte for byte in header[:148] + header[156:]) + _SPACES
 
 
 def _octal(digits: bytes) -> int:
@@ -223,9 +227,9 @@ def _pax(body: bytes, source: Source) -> dict[bytes, bytes]:
     position = 0
     while position < len(body):
         space = body.find(b" ", position, position + _LENGTH_DIGITS)
-        digits = body[position:space] if space > 0 else b""
-        end = position + int(digits) if digits.isdigit() else 0
-        if not space < end <= len(body) or body[end - 1] != ord("\n"):
+        digits = body[position : max(space, position)]
+        end = position + int(digits) if digits.isdigit() else -1
+        if not position < space < end <= len(body) or body[end - 1] != ord("\n"):
             raise BadImage(f"{source.place}: a pax header that cannot be read; the layer is damaged")
         key, equals, value = body[space + 1 : end - 1].partition(b"=")
         if not equals:

@@ -251,8 +251,11 @@ class _SeekableSource:
         return taken
 
     def skip(self, size: int) -> bool:
-        self.offset += size
-        return self.offset <= self._end
+        return self.skip_to(self.offset + size)
+
+    def skip_to(self, offset: int) -> bool:
+        self.offset = offset
+        return offset <= self._end
 
 
 class _Section(io.RawIOBase):
