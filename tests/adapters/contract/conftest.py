@@ -4,10 +4,11 @@ A test takes `stores`, which are empty, and uses ports only.
 """
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import pytest
 from moto import mock_aws
@@ -93,8 +94,12 @@ def dynamodb_local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
-ENGINES = ("memory", "moto", *(() if absence() else ("dynamodb-local",)))
-"""What the contract is asked of; where DynamoDB Local is missing, test_dynamodb_local says why, once."""
+ENGINES = ("memory", "moto", *(() if absence() else ("dynamodb-local", "dynamodb-local-sent-twice")))
+"""What the contract is asked of; where DynamoDB Local is missing, test_dynamodb_local says why, once.
+
+`sent-twice` sends every request again, as if its first answer were lost: only DynamoDB Local knows a repeated
+transaction by its token, moto does not.
+"""
 
 
 @pytest.fixture(params=ENGINES, scope="module")
@@ -109,8 +114,22 @@ def tables(request: pytest.FixtureRequest) -> Iterator[tuple[Table, ...]]:
         environment.setenv("AWS_SECRET_ACCESS_KEY", "testing")
         if request.param == "moto":
             stack.enter_context(mock_aws())
-        host = request.getfixturevalue("dynamodb_local") if request.param == "dynamodb-local" else None
-        yield new_table(host), new_table(host)
+        host = None if request.param == "moto" else request.getfixturevalue("dynamodb_local")
+        both = new_table(host), new_table(host)
+        if request.param == "dynamodb-local-sent-twice":
+            for table in both:
+                send_twice(table)
+        yield both
+
+
+def send_twice(table: Table) -> None:
+    """Let the client take every first answer for one that asks to try again at once."""
+
+    def again(attempts: int, **_: object) -> int | None:
+        return 0 if attempts == 1 else None
+
+    events = table.row.connection().connection.client.meta.events
+    events.register_first("needs-retry.dynamodb", cast("Callable[..., None]", again))
 
 
 @pytest.fixture

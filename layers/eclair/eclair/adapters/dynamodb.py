@@ -53,6 +53,8 @@ ATTEMPTS = 8
 """How often a conflict, or a batch with something left unprocessed, is tried before we give up."""
 FIRST_PAUSE = 0.05
 """Seconds before the second attempt; each further pause is twice as long, and cut by chance."""
+RETRIES = 3
+"""How often botocore sends a request again after a throttle, a broken connection or a fault of the server."""
 READ_BATCH = 100
 WRITE_BATCH = 25
 CONNECT_TIMEOUT = 3
@@ -128,7 +130,7 @@ class Row(Model):
         return self.pk, self.sk
 
 
-def _bound(table: str, region: str, host: str | None) -> type[Row]:
+def _bound(table: str, region: str, host: str | None, retries: int) -> type[Row]:
     """Return the model of a row in one table: PynamoDB knows a table only through the class of its model."""
     meta = type(
         "Meta",
@@ -139,6 +141,7 @@ def _bound(table: str, region: str, host: str | None) -> type[Row]:
             "host": host,
             "connect_timeout_seconds": CONNECT_TIMEOUT,
             "read_timeout_seconds": READ_TIMEOUT,
+            "max_retry_attempts": retries,
             "max_pool_connections": CONNECTIONS,
         },
     )
@@ -149,10 +152,16 @@ class Table:
     """One table; reads are strong unless `lagging` is asked for. Safe to use from several threads."""
 
     def __init__(
-        self, name: str, *, region: str, host: str | None = None, sleep: Callable[[float], None] = time.sleep
+        self,
+        name: str,
+        *,
+        region: str,
+        host: str | None = None,
+        retries: int = RETRIES,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.name = name
-        self.row = _bound(name, region, host)
+        self.row = _bound(name, region, host, retries)
         self._sleep = sleep
 
     # --- rows --------------------------------------------------------------------------------------------------------
