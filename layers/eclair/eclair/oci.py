@@ -70,7 +70,7 @@ def read_manifest(content: bytes, digest: Digest, media_type: str = "") -> Uncon
     """Read a manifest or index; `media_type` is what the registry calls it, for one that does not say itself."""
     _check_size(content, MANIFEST_LIMIT, f"manifest {digest}")
     verify(digest, content)
-    document = _Document(content, f"manifest {digest}")
+    document = _document(content, f"manifest {digest}")
     kind = _media_type(document, media_type)
     if kind in _INDEXES:
         return Index(digest=digest, manifests=tuple(document.descriptors("manifests")))
@@ -127,7 +127,7 @@ class Configuration:
 
 def read_configuration(content: bytes, name: str) -> Configuration:
     """Read an image configuration; `name` says in messages which one."""
-    document = _Document(content, name)
+    document = _document(content, name)
     rootfs = document.inner("rootfs")
     diff_ids = tuple(rootfs.digest(text) for text in rootfs.texts("diff_ids"))
     history = (entry for entry in document.inners("history") if not entry.flag("empty_layer"))
@@ -150,14 +150,17 @@ class SavedImage:
 def read_docker_save(content: bytes, name: str) -> tuple[SavedImage, ...]:
     """Read the `manifest.json` of `docker save`, a list of images."""
     _check_size(content, MANIFEST_LIMIT, name)
-    images = _Document(b'{"images":' + content + b"}", name)
+    entries = _parsed(content, name)
+    if not isinstance(entries, list):
+        raise BadImage(f"{name} is no list of images; save the image again")
+    images = (_Document(entry, name) for entry in entries)
     return tuple(
         SavedImage(
             configuration=image.text("Config"),
             layers=tuple(image.texts("Layers")),
             names=tuple(image.texts("RepoTags")),
         )
-        for image in images.inners("images")
+        for image in images
     )
 
 
@@ -188,16 +191,23 @@ def _no_image(document: "_Document", configuration: Descriptor, layers: Sequence
     return ""
 
 
+def _parsed(content: bytes, name: str) -> object:
+    try:
+        value: object = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise BadImage(f"{name} is no JSON ({error}); push the image again") from error
+    return value
+
+
+def _document(content: bytes, name: str) -> "_Document":
+    return _Document(_parsed(content, name), name)
+
+
 class _Document:
     """A JSON object, read strictly: a value of the wrong type is a `BadImage` that names its place."""
 
-    def __init__(self, content: bytes | _Object, name: str) -> None:
+    def __init__(self, content: object, name: str) -> None:
         self._name = name
-        if isinstance(content, bytes):
-            try:
-                content = orjson.loads(content)
-            except orjson.JSONDecodeError as error:
-                raise BadImage(f"{name} is no JSON ({error}); push the image again") from error
         if not isinstance(content, Mapping):
             self.refuse("is no JSON object")
         self._object: _Object = content
