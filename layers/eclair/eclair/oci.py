@@ -86,6 +86,15 @@ def read_manifest(content: bytes, digest: Digest, media_type: str = "") -> Uncon
     return Unconfigured(digest=digest, configuration=configuration, layers=layers)
 
 
+def read_index(content: bytes, name: str) -> Index:
+    """Read the `index.json` of an OCI layout, which goes by its own digest; `name` says in messages which one."""
+    _check_size(content, MANIFEST_LIMIT, name)
+    document = _document(content, name)
+    if not document.has("manifests"):
+        document.refuse("is no image index")
+    return Index(digest=digest_of(content), manifests=tuple(document.descriptors("manifests")))
+
+
 def configured(manifest: Unconfigured, content: bytes) -> Manifest | Artifact:
     """Return the manifest with what its configuration says."""
     name = f"configuration {manifest.configuration.digest} of image {manifest.digest}"

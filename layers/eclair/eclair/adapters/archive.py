@@ -23,7 +23,7 @@ from typing import BinaryIO, Final, Protocol, cast
 
 from eclair import oci, tar
 from eclair.bytestream import ByteStream, blocks_of
-from eclair.errors import BadImage, BadReference, LimitExceeded, NotFound
+from eclair.errors import BadImage, BadReference, Forbidden, LimitExceeded, NotFound
 from eclair.inflate import READ_SIZE, inflated
 from eclair.model import (
     Artifact,
@@ -69,11 +69,20 @@ def open_archive(
     place = Path(reference.path)
     name = f"{reference.transport}:{reference.path}"
     with ExitStack() as stack:
-        try:
+        with _opening(name):
             registry = _registry(reference.transport, place, name, stack, paths, prefixes)
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-            raise NotFound(f"{name}: {error.strerror}; give the path of an archive or folder") from error
         yield OpenArchive(registry=registry, repository=Repository(name), reference=reference.tag)
+
+
+@contextmanager
+def _opening(name: str) -> Iterator[None]:
+    """Turn what the operating system says of a path into errors of ours."""
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        raise NotFound(f"{name}: {error.strerror}; give the path of a whole archive or folder") from error
+    except PermissionError as error:
+        raise Forbidden(f"{name}: {error.strerror}; let this user read it") from error
 
 
 def _registry(
@@ -146,14 +155,13 @@ class Folder:
         return (self._root / path).is_file()
 
     def size(self, path: str) -> int:
-        return (self._root / path).stat().st_size
+        with _opening(f"{self._name}, {path}"):
+            return (self._root / path).stat().st_size
 
     @contextmanager
     def open(self, path: str) -> Iterator[BinaryIO]:
-        try:
+        with _opening(f"{self._name}, {path}"):
             file = (self._root / path).open("rb")
-        except FileNotFoundError as error:
-            raise NotFound(f"{self._name} has no {path}; copy the image again") from error
         with file:
             yield file
 
@@ -295,11 +303,7 @@ class OciLayout:
         self._files = files
         self._name = name
         content = _read(files, "index.json", oci.MANIFEST_LIMIT, name)
-        self._index_digest = oci.digest_of(content)
-        index = oci.read_manifest(content, self._index_digest, oci.OCI_INDEX)
-        if not isinstance(index, Index):
-            raise BadImage(f"{name}: index.json is no image index; copy the image again")
-        self._index = index
+        self._index = oci.read_index(content, f"index.json of {name}")
 
     def resolve(self, repository: Repository, reference: str) -> Descriptor:
         """Return the image of that tag or digest; an empty reference means the only image, or all as one index."""
@@ -309,14 +313,14 @@ class OciLayout:
         if len({one.digest for one in found}) == 1:
             return found[0]
         if found and all(one.platform for one in found):
-            return Descriptor(digest=self._index_digest, media_type=oci.OCI_INDEX)
+            return Descriptor(digest=self._index.digest, media_type=oci.OCI_INDEX)
         names = ", ".join(sorted(set(self.tags(repository)))) or "no names"
         raise NotFound(
             f"{self._name}: {reference or 'no one image'!r} among its images ({names}); name one, as PATH:TAG"
         )
 
     def manifest(self, repository: Repository, digest: Digest) -> Manifest | Index | Artifact:
-        if digest == self._index_digest:
+        if digest == self._index.digest:
             return self._index
         manifest = oci.read_manifest(self._blob(digest, oci.MANIFEST_LIMIT), digest)
         if not isinstance(manifest, oci.Unconfigured):
