@@ -1,0 +1,994 @@
+"""What is known of a layer, an image, a vulnerability, the fleet and the feeds?
+
+`image_report` builds the answer of `eclair scan --json` and of the API alike, from values alone; `Report` reads the
+values from the stores, page by page. A report names in `coverage` whatever it could not tell, so that an empty list of
+findings is never mistaken for a clean image.
+"""
+
+import base64
+import binascii
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+import orjson
+
+from eclair import ecosystems, feeds
+from eclair.errors import BadRequest, NotFound
+from eclair.feeds import Feed
+from eclair.model import (
+    UNREADABLE,
+    CoverageState,
+    Digest,
+    Distribution,
+    Effect,
+    Feature,
+    FeatureId,
+    FeedPart,
+    Image,
+    ImageState,
+    Kind,
+    Layer,
+    Member,
+    Membership,
+    Package,
+    PackageSet,
+    Page,
+    Range,
+    Repository,
+    SetId,
+    SetReference,
+    Severity,
+    Source,
+    State,
+    Statement,
+    Verdict,
+)
+from eclair.ports import Advisories, Clock, Feeds, Images, Layers, Sets
+from eclair.verdict import SHOWN, key_ranges, shown
+
+STALE_AFTER = 7 * 86400.0
+"""Seconds after the last success from which a feed is stale."""
+DEFAULT_LIMIT = 100
+MAX_LIMIT = 1000
+MAX_BYTES = 4_500_000
+"""Of one answer; Lambda returns 6 MB at the most."""
+BATCH = 50
+"""Items read at once; the size of an answer is looked at between two batches."""
+MAX_BATCH_BYTES = 500_000
+"""What a batch, and what stands around the items, may add to an answer after that look."""
+MAX_TAGS = 20
+"""Tags of an image that a list names."""
+NAMED = 10
+"""Problems or packages that the detail of a coverage entry names."""
+
+NEGLIGIBLE: Final = "negligible"
+"""Why a finding in a state that is shown is hidden all the same."""
+
+T = TypeVar("T")
+
+
+# --- one image -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageName:
+    """Which image a report is about, as it is known in one repository."""
+
+    digest: Digest
+    platform: str
+    repository: str
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DistributionName:
+    """The distribution as os-release names it."""
+
+    id: str
+    version: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageLayer:
+    """A layer of an image and the number of packages that its databases list."""
+
+    digest: Digest
+    created_by: str
+    packages: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImagePackage:
+    """A package of an image; `introduced_in` is the layer that brought it."""
+
+    name: str
+    version: str
+    arch: str
+    type: str
+    namespace: str
+    source: Source | None
+    path: str
+    introduced_in: Digest
+    purl: str
+    owned_by: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One vulnerability of one package of an image, as its verdict says."""
+
+    vulnerability: str
+    advisories: tuple[str, ...]
+    aliases: tuple[str, ...]
+    package: str
+    version: str
+    arch: str
+    type: str
+    source: Source | None
+    purl: str
+    namespace: str
+    fixed_version: str | None
+    fix_channel: str | None
+    state: State
+    severity: Severity
+    severity_source: str
+    path: str
+    introduced_in: Digest
+    feed: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """How far the findings of one namespace may be believed, and why."""
+
+    namespace: str
+    feed: str
+    revision: str
+    state: CoverageState
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageReport:
+    """Everything known of one image; `hidden` counts the findings left out, by state or "negligible"."""
+
+    image: ImageName
+    distribution: DistributionName | None
+    layers: tuple[ImageLayer, ...]
+    packages: tuple[ImagePackage, ...]
+    findings: tuple[Finding, ...]
+    coverage: tuple[Coverage, ...]
+    hidden: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredImageReport(ImageReport):
+    """The report of a stored image; findings, then packages, go on at page `next` where they are too many."""
+
+    state: ImageState
+    reason: str
+    memberships: tuple[Membership, ...]
+    next: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Instance:
+    """A package where it is installed, with what it is matched by."""
+
+    package: ImagePackage
+    features: tuple[Feature, ...]
+
+
+FeedParts = Mapping[tuple[str, str], FeedPart]
+"""How the parts stand, by feed and name."""
+
+
+def image_report(
+    image: Image,
+    memberships: Sequence[Membership],
+    sets: Sequence[PackageSet],
+    verdicts: Mapping[SetId, Sequence[Verdict]],
+    parts: FeedParts,
+    now: float,
+    *,
+    all_states: bool = False,
+) -> ImageReport:
+    """Build the report of an image from its sets, their verdicts (a set that has none yet is left out), and the feeds.
+
+    The image goes by the first membership.
+    """
+    by_id = {package_set.id: package_set for package_set in sets}
+    found = [(reference, by_id[reference.set]) for reference in image.sets if reference.set in by_id]
+    instances = {reference.set: tuple(_instances(image, reference, packages)) for reference, packages in found}
+    findings = [finding for set_id, some in instances.items() for finding in _findings(some, verdicts.get(set_id, ()))]
+    hidden = Counter(reason for finding in findings if (reason := _hidden(finding)))
+    membership = memberships[0] if memberships else None
+    return ImageReport(
+        image=ImageName(
+            digest=image.digest,
+            platform=str(image.platform or ""),
+            repository=membership.repository if membership else "",
+            tags=membership.tags if membership else (),
+        ),
+        distribution=_distribution_name(image.distribution),
+        layers=tuple(_layers(image)),
+        packages=tuple(sorted((some.package for each in instances.values() for some in each), key=_package_order)),
+        findings=tuple(sorted((one for one in findings if all_states or not _hidden(one)), key=_finding_order)),
+        coverage=tuple(_coverage(image, instances, frozenset(verdicts), parts, now)),
+        hidden={} if all_states else dict(sorted(hidden.items())),
+    )
+
+
+def _distribution_name(distribution: Distribution | None) -> DistributionName | None:
+    if distribution is None:
+        return None
+    return DistributionName(id=distribution.id, version=distribution.version, name=distribution.name)
+
+
+def _layers(image: Image) -> Iterator[ImageLayer]:
+    counts = (*image.package_counts, *(0 for _ in image.layers))
+    for layer, count in zip(image.layers, counts, strict=False):
+        yield ImageLayer(digest=layer.digest, created_by=layer.created_by, packages=count)
+
+
+def _instances(image: Image, reference: SetReference, package_set: PackageSet) -> Iterator[_Instance]:
+    ecosystem = ecosystems.load()[package_set.type]
+    for package, origin in zip(package_set.packages, reference.origins, strict=True):
+        listed = ImagePackage(
+            name=package.name,
+            version=package.version,
+            arch=package.arch,
+            type=package.type,
+            namespace=package_set.namespace,
+            source=package.source,
+            path=package.path,
+            introduced_in=image.layers[origin].digest,
+            purl=ecosystem.purl(package, image.distribution),
+            owned_by=package.owned_by,
+        )
+        yield _Instance(package=listed, features=ecosystem.features(package, package_set.namespace))
+
+
+def _findings(instances: Iterable[_Instance], verdicts: Iterable[Verdict]) -> Iterator[Finding]:
+    """Yield one finding per package and vulnerability."""
+    of_feature: defaultdict[FeatureId, list[Verdict]] = defaultdict(list)
+    for verdict in verdicts:
+        of_feature[verdict.feature].append(verdict)
+    for instance in instances:
+        said: defaultdict[str, list[Verdict]] = defaultdict(list)
+        for feature in instance.features:
+            for verdict in of_feature.get(feature.id, ()):
+                said[verdict.vulnerability].append(verdict)
+        for some in said.values():
+            yield _finding(instance.package, some)
+
+
+def _finding(package: ImagePackage, verdicts: Sequence[Verdict]) -> Finding:
+    """Join the verdicts on what a package is matched by: the worst one counts, the records of all are named."""
+    worst = min(verdicts, key=lambda verdict: (not shown(verdict), verdict.severity.rank, verdict.feature))
+    return Finding(
+        vulnerability=worst.vulnerability,
+        advisories=tuple(sorted({advisory for verdict in verdicts for advisory in verdict.advisories})),
+        aliases=tuple(sorted({alias for verdict in verdicts for alias in verdict.aliases})),
+        package=package.name,
+        version=package.version,
+        arch=package.arch,
+        type=package.type,
+        source=package.source,
+        purl=package.purl,
+        namespace=package.namespace,
+        fixed_version=worst.fixed_version,
+        fix_channel=worst.fix_channel,
+        state=worst.state,
+        severity=worst.severity,
+        severity_source=worst.severity_source,
+        path=package.path,
+        introduced_in=package.introduced_in,
+        feed=worst.feed,
+    )
+
+
+def _hidden(finding: Finding) -> str | None:
+    """Return why a finding is hidden unless all are asked for; the same rule as `verdict.shown`."""
+    if finding.state not in SHOWN:
+        return finding.state.value
+    return NEGLIGIBLE if finding.severity is Severity.NEGLIGIBLE else None
+
+
+def _package_order(package: ImagePackage) -> tuple[str, ...]:
+    return package.type, package.name, package.version, package.arch, package.path
+
+
+def _finding_order(finding: Finding) -> tuple[int, str, str, str, str]:
+    return finding.severity.rank, finding.vulnerability, finding.package, finding.version, finding.arch + finding.path
+
+
+# --- coverage --------------------------------------------------------------------------------------------------------
+
+_UNREAD: Final[Mapping[ImageState, CoverageState]] = {
+    ImageState.QUEUED: CoverageState.LOADING,
+    ImageState.FAILED: CoverageState.FAILED,
+    ImageState.SKIPPED: CoverageState.UNSUPPORTED,
+}
+
+
+def _coverage(
+    image: Image, instances: Mapping[SetId, Sequence[_Instance]], judged: frozenset[SetId], parts: FeedParts, now: float
+) -> Iterator[Coverage]:
+    named = image.distribution.namespace if image.distribution else None
+    if image.state is not ImageState.INDEXED:
+        detail = f"the image is {image.state}{f': {image.reason}' if image.reason else ', not read yet'}"
+        yield _uncovered(named or "", _UNREAD[image.state], detail)
+    for reference in image.sets:
+        if reference.set not in instances:
+            yield _uncovered(reference.namespace, CoverageState.LOADING, "the package list is not stored yet")
+        elif reference.namespace:
+            yield _of_namespace(reference, instances[reference.set], parts, now, judged=reference.set in judged)
+        else:
+            yield _of_no_namespace(image.distribution, reference.type, len(instances[reference.set]))
+    if image.state is ImageState.INDEXED and (not image.sets or (named and not _has(image, named))):
+        yield _uncovered(named or "", CoverageState.UNSUPPORTED, _nothing_found(image.distribution))
+    if image.problems:
+        yield _uncovered(named or "", CoverageState.DAMAGED, _problems(image.problems))
+
+
+def _has(image: Image, namespace: str) -> bool:
+    return any(reference.namespace == namespace for reference in image.sets)
+
+
+def _uncovered(namespace: str, state: CoverageState, detail: str) -> Coverage:
+    return Coverage(namespace=namespace, feed="", revision="", state=state, detail=detail)
+
+
+def _of_no_namespace(distribution: Distribution | None, type_: str, count: int) -> Coverage:
+    """Say why packages of an operating system are listed and compared with nothing."""
+    if distribution is None:
+        detail = f"{count} packages of type {type_}, but no file of the image names its distribution"
+        return _uncovered("", CoverageState.UNSUPPORTED, detail)
+    detail = distribution.detail or f"{count} packages of type {type_} are not those of {distribution.name}"
+    return _uncovered(f"{distribution.id}:{distribution.version}", CoverageState.UNSUPPORTED, detail)
+
+
+def _nothing_found(distribution: Distribution | None) -> str:
+    named = f"the image names itself {distribution.name or distribution.id}, but " if distribution else ""
+    return f"{named}no package database was found in it: nothing could be compared"
+
+
+def _problems(problems: Sequence[tuple[str, str]]) -> str:
+    listed = "; ".join(f"{path}: {text}" for path, text in problems[:NAMED])
+    return listed if len(problems) <= NAMED else f"{listed}; and {len(problems) - NAMED} more"
+
+
+def _of_namespace(
+    reference: SetReference,
+    instances: Sequence[_Instance],
+    parts: FeedParts,
+    now: float,
+    *,
+    judged: bool,
+) -> Coverage:
+    authority = feeds.authority(reference.namespace)
+    if authority is None:
+        return _uncovered(reference.namespace, CoverageState.UNSUPPORTED, f"no feed speaks for {reference.namespace}")
+    feed, name = authority
+    part = parts.get((feed.name, name)) or FeedPart(feed=feed.name, name=name)
+    state, said = standing(part, now)
+    details = [said] if said else []
+    if state in {CoverageState.OK, CoverageState.STALE}:
+        state, details = _of_release(part, reference.namespace, state, details)
+    if not judged:
+        state, details = CoverageState.LOADING, ["the verdicts are being computed", *details]
+    unreadable, third_party = _uncompared(instances)
+    if unreadable:
+        listed = ", ".join(f"{package.name} {package.version}" for package in unreadable[:NAMED])
+        details.append(f"{len(unreadable)} packages with versions that cannot be compared: {listed}")
+        state = CoverageState.APPROXIMATE if state is CoverageState.OK else state
+    if third_party:
+        details.append(f"{third_party} of {len(instances)} packages are not the distribution's: listed, not compared")
+    return Coverage(
+        namespace=reference.namespace, feed=feed.name, revision=part.revision, state=state, detail="; ".join(details)
+    )
+
+
+def _of_release(
+    part: FeedPart, namespace: str, state: CoverageState, details: list[str]
+) -> tuple[CoverageState, list[str]]:
+    """Old releases keep a few rows: what counts is whether the vendor supports the release now."""
+    supported = dict(part.supported).get(namespace)
+    if supported is None:
+        return CoverageState.UNSUPPORTED, [f"feed {part.feed} says nothing of {namespace}", *details]
+    if not supported:
+        return CoverageState.UNSUPPORTED, [f"feed {part.feed} no longer supports {namespace}", *details]
+    return state, details
+
+
+def _uncompared(instances: Iterable[_Instance]) -> tuple[list[ImagePackage], int]:
+    """Return the packages whose versions cannot be read, and how many others have nothing to be matched by."""
+    unreadable, third_party = [], 0
+    for instance in instances:
+        if any(feature.key == UNREADABLE for feature in instance.features):
+            unreadable.append(instance.package)
+        third_party += not instance.features
+    return unreadable, third_party
+
+
+def standing(part: FeedPart, now: float) -> tuple[CoverageState, str]:
+    """Say how a feed part stands as a whole, and why."""
+    if not part.last_success and part.failure:
+        return CoverageState.FAILED, f"feed {part.feed} never loaded: {part.failure}"
+    if not part.closed and not part.last_attempt and not part.last_success:
+        return CoverageState.MISSING, f"feed {part.feed} ({part.name}) is not loaded: enable it, or refresh it"
+    if not part.closed:
+        return CoverageState.LOADING, f"the first load of feed {part.feed} ({part.name}) has not ended"
+    failed = f"the last attempt failed: {part.failure}" if part.failure else ""
+    age = now - part.last_success
+    if age > STALE_AFTER:
+        old = f"feed {part.feed} was last loaded {age / 86400:.0f} days ago"
+        return CoverageState.STALE, f"{old}; {failed}" if failed else old
+    return CoverageState.OK, failed
+
+
+# --- layers, images, vulnerabilities, feeds --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerPackage:
+    """A package that a database of a layer lists, before other layers are stacked upon it."""
+
+    name: str
+    version: str
+    arch: str
+    type: str
+    source: Source | None
+    path: str
+    owned_by: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Database:
+    """A file of a layer that was read."""
+
+    path: str
+    analyser: str
+    packages: int
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerReport:
+    """What one layer blob holds; `whiteouts` counts the paths and directories it takes away from layers below."""
+
+    digest: Digest
+    diff_id: Digest
+    databases: tuple[Database, ...]
+    whiteouts: int
+    packages: tuple[LayerPackage, ...]
+    next: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSummary:
+    """One image in one repository; of its tags the first are named, `tag_count` counts all."""
+
+    digest: Digest
+    repository: Repository
+    tags: tuple[str, ...]
+    tag_count: int
+    platform: str
+    state: ImageState
+    reason: str
+    changed: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageList:
+    """A page of images."""
+
+    images: tuple[ImageSummary, ...]
+    next: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementReport:
+    """What one feed says of one package under one advisory id."""
+
+    feed: str
+    advisory: str
+    type: str
+    namespace: str
+    kind: Kind
+    package: str
+    effect: Effect
+    ranges: tuple[Range, ...]
+    state: State
+    raw_state: str
+    severity: Severity
+    severity_source: str
+    vulnerabilities: tuple[str, ...]
+    aliases: tuple[str, ...]
+    fix_channel: str | None
+    stream: str
+    revision: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VulnerabilityReport:
+    """A page of what feeds say of a vulnerability."""
+
+    vulnerability: str
+    statements: tuple[StatementReport, ...]
+    next: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AffectedPackage:
+    """A package of an affected image, and where it is fixed."""
+
+    name: str
+    version: str
+    arch: str
+    type: str
+    fixed_version: str | None
+    state: State
+    severity: Severity
+    introduced_in: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AffectedImage:
+    """An image of a repository that a vulnerability affects."""
+
+    digest: Digest
+    repository: Repository
+    tags: tuple[str, ...]
+    tag_count: int
+    platform: str
+    packages: tuple[AffectedPackage, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AffectedImages:
+    """A page of the images that a vulnerability affects."""
+
+    vulnerability: str
+    images: tuple[AffectedImage, ...]
+    next: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedReport:
+    """How one part of a feed stands; times and ages in seconds, None before the first time."""
+
+    feed: str
+    part: str
+    state: CoverageState
+    detail: str
+    revision: str
+    rows: int
+    closed: bool
+    last_success: float | None
+    last_attempt: float | None
+    age_seconds: float | None
+    failure: str
+    supported: Mapping[str, bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedList:
+    """All feeds, part by part."""
+
+    feeds: tuple[FeedReport, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The use case over its ports."""
+
+    images: Images
+    layers: Layers
+    sets: Sets
+    advisories: Advisories
+    feeds: Feeds
+    clock: Clock
+
+    def layer(self, digest: Digest, *, page: str | None = None, limit: int = MAX_LIMIT) -> LayerReport:
+        """Report what was read from a layer. Raises `NotFound`."""
+        layer = self.layers.layer(digest, ecosystems.analysers())
+        if layer is None:
+            raise NotFound(f"layer {digest} was not read (by the present analysers): push an image that has it")
+        found = _fill(_sliced(tuple(_layer_packages(layer))), page, _limited(limit))
+        return LayerReport(
+            digest=layer.digest,
+            diff_id=layer.diff_id,
+            databases=tuple(_databases(layer)),
+            whiteouts=len(layer.removed) + len(layer.opaque),
+            packages=found.items,
+            next=found.next,
+        )
+
+    def image(
+        self, digest: Digest, *, repository: Repository | None = None, all_states: bool = False, page: str | None = None
+    ) -> StoredImageReport:
+        """Report an image under its name in a repository (the first one, if none is asked for). Raises `NotFound`."""
+        image = self.images.image(digest)
+        memberships = self.images.memberships(digest)
+        if image is None or (repository and all(member.repository != repository for member in memberships)):
+            raise NotFound(f"image {digest} is not known{f' in {repository}' if repository else ''}: push it first")
+        ordered = sorted(memberships, key=lambda member: (member.repository != repository, member.repository))
+        sets = [found for reference in image.sets if (found := self.sets.packages(reference.set))]
+        built = image_report(
+            image,
+            ordered,
+            sets,
+            dict(self._judged(sets)),
+            self._parts_for(image),
+            self.clock(),
+            all_states=all_states,
+        )
+        return _cut(built, image, tuple(ordered), page)
+
+    def _judged(self, sets: Iterable[PackageSet]) -> Iterator[tuple[SetId, tuple[Verdict, ...]]]:
+        for package_set in sets:
+            version, verdicts = self.sets.verdicts(package_set.id)
+            if version:
+                yield package_set.id, verdicts
+
+    def _parts_for(self, image: Image) -> FeedParts:
+        authorities = [feeds.authority(reference.namespace) for reference in image.sets if reference.namespace]
+        names = {authority[0].name for authority in authorities if authority}
+        return {(part.feed, part.name): part for name in names for part in self.feeds.parts(name)}
+
+    def list_images(
+        self,
+        *,
+        repository: Repository | None = None,
+        tag: str | None = None,
+        page: str | None = None,
+        limit: int = DEFAULT_LIMIT,
+    ) -> ImageList:
+        """List the images of a repository or of all; with a tag, those that carry it."""
+        limit = _limited(limit)
+        if repository and tag:
+            pointer = self.images.tag(repository, tag)
+            members = [_membership(self.images, digest, repository) for digest in (pointer.images if pointer else ())]
+            return ImageList(images=tuple(self._summary(member) for member in members if member))
+        if repository:
+            found = _fill(_paged(self._members_of(repository)), page, limit)
+        else:
+            found = _fill(self._members_of_all, page, limit)
+        carrying = (member for member in found.items if not tag or tag in member.tags)
+        return ImageList(images=tuple(map(self._summary, carrying)), next=found.next)
+
+    def _members_of(self, repository: Repository) -> Callable[[str | None, int], Page[Membership]]:
+        return lambda page, limit: self.images.members_of(repository, page=page, limit=limit)
+
+    def _members_of_all(self, at: "_Place", limit: int) -> tuple[tuple[Membership, ...], "_Place | None"]:
+        """Walk repository by repository: the outer place leads to the present one, the inner one into it."""
+        repositories = self.images.repositories(page=at.outer, limit=1)
+        if not repositories.items:
+            return (), None
+        members = self.images.members_of(repositories.items[0], page=at.inner, limit=limit)
+        if members.next:
+            return members.items, _Place(outer=at.outer, inner=members.next)
+        return members.items, _Place(outer=repositories.next) if repositories.next else None
+
+    def _summary(self, member: Membership) -> ImageSummary:
+        image = self.images.image(member.digest) or Image(digest=member.digest, state=ImageState.QUEUED)
+        return ImageSummary(
+            digest=member.digest,
+            repository=member.repository,
+            tags=member.tags[:MAX_TAGS],
+            tag_count=len(member.tags),
+            platform=str(image.platform or ""),
+            state=image.state,
+            reason=image.reason,
+            changed=image.changed,
+        )
+
+    def vulnerability(self, name: str, *, page: str | None = None, limit: int = DEFAULT_LIMIT) -> VulnerabilityReport:
+        """Report what the feeds say of a vulnerability. Raises `NotFound` where they say nothing."""
+        found = _fill(_paged(lambda at, size: self.advisories.about(name, page=at, limit=size)), page, _limited(limit))
+        if not found.items and page is None:
+            raise NotFound(f"no feed that is loaded says anything of {name}: see /feeds for what is loaded")
+        return VulnerabilityReport(
+            vulnerability=name, statements=tuple(map(_statement_report, found.items)), next=found.next
+        )
+
+    def images_with(
+        self, vulnerability: str, *, all_states: bool = False, page: str | None = None, limit: int = DEFAULT_LIMIT
+    ) -> AffectedImages:
+        """List the images that a vulnerability affects by their stored verdicts, each once in each repository."""
+        walk = _Walk(self, vulnerability, all_states=all_states)
+        found = _fill(walk.page, page, _limited(limit))
+        return AffectedImages(vulnerability=vulnerability, images=found.items, next=found.next)
+
+    def list_feeds(self) -> FeedList:
+        """Report how each feed part stands; one that may not exist at the vendor's is listed once it was loaded."""
+        now = self.clock()
+        return FeedList(
+            feeds=tuple(_feed_report(part, now) for feed in feeds.load().values() for part in self._parts(feed))
+        )
+
+    def _parts(self, feed: Feed) -> Iterator[FeedPart]:
+        stored = {part.name: part for part in self.feeds.parts(feed.name)}
+        for part in feed.parts:
+            if part.name in stored or not part.probe:
+                yield stored.pop(part.name, FeedPart(feed=feed.name, name=part.name))
+        yield from stored.values()
+
+
+class _Walk:
+    """The way from a vulnerability to the images it affects: statements, features in their ranges, sets, members.
+
+    Sets are walked in the order of their ids, and an image counts with the first of its affected sets, so that it
+    comes once however the walk is cut into pages.
+    """
+
+    def __init__(self, report: Report, vulnerability: str, *, all_states: bool) -> None:
+        self._report = report
+        self._vulnerability = vulnerability
+        self._all_states = all_states
+        self._sets = sorted(self._concerned())
+        self._verdicts: dict[SetId, tuple[Verdict, ...]] = {}
+
+    def _concerned(self) -> set[SetId]:
+        report = self._report
+        packages: defaultdict[object, list[Statement]] = defaultdict(list)
+        for statement in _all(lambda at: report.advisories.about(self._vulnerability, page=at, limit=MAX_LIMIT)):
+            packages[statement.package].append(statement)
+        features = {
+            feature.id
+            for statements in packages.values()
+            for feature in report.sets.features_in(
+                statements[0].package, tuple({keys for statement in statements for keys in key_ranges(statement)})
+            )
+        }
+        return {set_id for feature in features for set_id in self._sets_with(feature)}
+
+    def _sets_with(self, feature: FeatureId) -> Iterator[SetId]:
+        return _all(lambda at: self._report.sets.sets_with(feature, page=at, limit=MAX_LIMIT))
+
+    def page(self, at: "_Place", limit: int) -> tuple[tuple[AffectedImage, ...], "_Place | None"]:
+        """Return some images of one set, and where to go on."""
+        ahead = [set_id for set_id in self._sets if at.outer is None or set_id >= at.outer]
+        for number, set_id in enumerate(ahead):
+            if not self._affecting(set_id):
+                continue
+            members = self._report.sets.members(set_id, page=at.inner if set_id == at.outer else None, limit=limit)
+            found = tuple(image for member in members.items if (image := self._affected(member, set_id)))
+            if members.next:
+                return found, _Place(outer=set_id, inner=members.next)
+            rest = ahead[number + 1 :]
+            return found, _Place(outer=rest[0]) if rest else None
+        return (), None
+
+    def _affecting(self, set_id: SetId) -> tuple[Verdict, ...]:
+        """Return the verdicts of a set on the vulnerability that are shown."""
+        if set_id not in self._verdicts:
+            _, verdicts = self._report.sets.verdicts(set_id)
+            self._verdicts[set_id] = tuple(
+                verdict
+                for verdict in verdicts
+                if verdict.vulnerability == self._vulnerability and (self._all_states or shown(verdict))
+            )
+        return self._verdicts[set_id]
+
+    def _affected(self, member: Member, set_id: SetId) -> AffectedImage | None:
+        """Return the image with all its affected packages; None where it comes with another set, or left."""
+        image = self._report.images.image(member.digest)
+        membership = _membership(self._report.images, member.digest, member.repository)
+        if image is None or membership is None:
+            return None
+        references = [reference for reference in image.sets if self._affecting(reference.set)]
+        if min((reference.set for reference in references), default=None) != set_id:
+            return None
+        return AffectedImage(
+            digest=member.digest,
+            repository=member.repository,
+            tags=membership.tags[:MAX_TAGS],
+            tag_count=len(membership.tags),
+            platform=str(image.platform or ""),
+            packages=tuple(package for reference in references for package in self._packages(image, reference)),
+        )
+
+    def _packages(self, image: Image, reference: SetReference) -> Iterator[AffectedPackage]:
+        package_set = self._report.sets.packages(reference.set)
+        if package_set is None:
+            return
+        for finding in _findings(_instances(image, reference, package_set), self._affecting(reference.set)):
+            yield AffectedPackage(
+                name=finding.package,
+                version=finding.version,
+                arch=finding.arch,
+                type=finding.type,
+                fixed_version=finding.fixed_version,
+                state=finding.state,
+                severity=finding.severity,
+                introduced_in=finding.introduced_in,
+            )
+
+
+def _membership(images: Images, digest: Digest, repository: Repository) -> Membership | None:
+    found = (member for member in images.memberships(digest) if member.repository == repository)
+    return next(found, None)
+
+
+def _layer_packages(layer: Layer) -> Iterator[LayerPackage]:
+    for inventory in layer.inventories:
+        for package in inventory.packages:
+            yield _layer_package(package)
+
+
+def _layer_package(package: Package) -> LayerPackage:
+    return LayerPackage(
+        name=package.name,
+        version=package.version,
+        arch=package.arch,
+        type=package.type,
+        source=package.source,
+        path=package.path,
+        owned_by=package.owned_by,
+    )
+
+
+def _databases(layer: Layer) -> Iterator[Database]:
+    for inventory in layer.inventories:
+        yield Database(
+            path=inventory.path,
+            analyser=inventory.analyser,
+            packages=len(inventory.packages),
+            problem=inventory.problem,
+        )
+
+
+def _statement_report(statement: Statement) -> StatementReport:
+    return StatementReport(
+        feed=statement.feed,
+        advisory=statement.id,
+        type=statement.package.scheme,
+        namespace=statement.package.namespace,
+        kind=statement.package.kind,
+        package=statement.package.name,
+        effect=statement.effect,
+        ranges=statement.ranges,
+        state=statement.state,
+        raw_state=statement.raw_state,
+        severity=statement.severity,
+        severity_source=statement.severity_source,
+        vulnerabilities=statement.vulnerabilities,
+        aliases=statement.aliases,
+        fix_channel=statement.fix_channel,
+        stream=statement.stream,
+        revision=statement.revision,
+    )
+
+
+def _feed_report(part: FeedPart, now: float) -> FeedReport:
+    state, detail = standing(part, now)
+    return FeedReport(
+        feed=part.feed,
+        part=part.name,
+        state=state,
+        detail=detail,
+        revision=part.revision,
+        rows=part.rows,
+        closed=part.closed,
+        last_success=part.last_success or None,
+        last_attempt=part.last_attempt or None,
+        age_seconds=now - part.last_success if part.last_success else None,
+        failure=part.failure,
+        supported=dict(part.supported),
+    )
+
+
+# --- pages -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where a walk through pages within pages goes on."""
+
+    outer: str | None = None
+    inner: str | None = None
+
+    @property
+    def token(self) -> str:
+        return base64.urlsafe_b64encode(orjson.dumps([self.outer, self.inner])).decode()
+
+    @staticmethod
+    def read(token: str | None) -> "_Place":
+        if token is None:
+            return _Place()
+        try:
+            read: object = orjson.loads(base64.urlsafe_b64decode(token.encode()))
+        except (binascii.Error, orjson.JSONDecodeError, ValueError) as error:
+            raise _bad_page(token) from error
+        match read:
+            case [str() | None as outer, str() | None as inner]:
+                return _Place(outer=outer, inner=inner)
+        raise _bad_page(token)
+
+
+def _bad_page(token: str) -> BadRequest:
+    return BadRequest(f"page {token[:100]!r} cannot be read: pass on the `next` of the answer before, unchanged")
+
+
+def _limited(limit: int) -> int:
+    if not 1 <= limit <= MAX_LIMIT:
+        raise BadRequest(f"limit {limit} is not from 1 to {MAX_LIMIT}")
+    return limit
+
+
+def _all(fetch: Callable[[str | None], Page[T]]) -> Iterator[T]:
+    page = fetch(None)
+    yield from page.items
+    while page.next:
+        page = fetch(page.next)
+        yield from page.items
+
+
+Fetch = Callable[["_Place", int], tuple[tuple[T, ...], "_Place | None"]]
+"""Gives some items from a place on, at most so many, and the place after them."""
+
+
+def _paged(fetch: Callable[[str | None, int], Page[T]]) -> Fetch[T]:
+    """Walk the pages of a port."""
+
+    def at(place: _Place, limit: int) -> tuple[tuple[T, ...], _Place | None]:
+        page = fetch(place.inner, limit)
+        return page.items, _Place(inner=page.next) if page.next else None
+
+    return at
+
+
+def _sliced(items: Sequence[T]) -> Fetch[T]:
+    """Walk a sequence by offsets."""
+
+    def at(place: _Place, limit: int) -> tuple[tuple[T, ...], _Place | None]:
+        start = _offset(place)
+        end = start + limit
+        return tuple(items[start:end]), _Place(inner=str(end)) if end < len(items) else None
+
+    return at
+
+
+def _offset(place: _Place) -> int:
+    if place.inner is None:
+        return 0
+    if not (place.inner.isascii() and place.inner.isdigit() and len(place.inner) < 10):
+        raise _bad_page(place.token)
+    return int(place.inner)
+
+
+def _fill(fetch: Fetch[T], page: str | None, limit: int) -> Page[T]:
+    """Fetch batches until the page has enough items, or enough bytes."""
+    found: list[T] = []
+    size = 0
+    place: _Place | None = _Place.read(page)
+    while place is not None and len(found) < limit and size < MAX_BYTES - MAX_BATCH_BYTES:
+        items, place = fetch(place, min(BATCH, limit - len(found)))
+        found.extend(items)
+        size += len(orjson.dumps(items))
+    return Page(items=tuple(found), next=place.token if place else None)
+
+
+def _cut(built: ImageReport, image: Image, memberships: tuple[Membership, ...], page: str | None) -> StoredImageReport:
+    """Return the part of the report that fits: findings first, then packages."""
+    rest: tuple[Finding | ImagePackage, ...] = (*built.findings, *built.packages)
+    part = _fill(_sliced(rest), page, len(rest) or 1)
+    return StoredImageReport(
+        image=built.image,
+        distribution=built.distribution,
+        layers=built.layers,
+        packages=tuple(item for item in part.items if isinstance(item, ImagePackage)),
+        findings=tuple(item for item in part.items if isinstance(item, Finding)),
+        coverage=built.coverage,
+        hidden=built.hidden,
+        state=image.state,
+        reason=image.reason,
+        memberships=memberships,
+        next=part.next,
+    )
