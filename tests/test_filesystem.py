@@ -161,9 +161,22 @@ def test_no_other_path_poses_as_a_database(path: str) -> None:
     assert (found.inventories, found.removed, found.opaque) == ((), (), ())
 
 
-def test_a_nul_in_a_pax_path_is_passed_over() -> None:
+SEGMENTS = st.sampled_from(["", ".", "..", "var", "lib", "db", "status", "status.d", "base", "etc", "release", "x"])
+
+
+@given(st.lists(SEGMENTS, min_size=1, max_size=9).map("/".join) | st.just(f"./{WITHIN}base"))
+def test_a_path_is_of_interest_exactly_if_what_it_leads_to_is(path: str) -> None:
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    plain = "/".join(parts)
+    wanted = plain in ANALYSERS.exact or (plain.startswith(WITHIN) and plain.count("/") == WITHIN.count("/"))
+    found = layer(raw(path.encode(), size=b"00000000001\0", content=b"x"))
+    assert list(packages(found)) == ([plain] if wanted and ".." not in parts else [])
+
+
+def test_a_nul_in_a_pax_path_is_refused() -> None:
     for path in (f"{DATABASE}\0x", f"{DATABASE}\0"):
-        assert layer(pax(record("path", path)), member("x", b"evil")).inventories == ()
+        with pytest.raises(BadImage, match="NUL"):
+            layer(pax(record("path", path)), member("x", b"evil"))
 
 
 def test_the_last_of_two_members_with_one_path_wins() -> None:

@@ -5,7 +5,7 @@ that remove, `.wh..wh..opq` entries that hide a whole directory. It is read once
 of the content only the files of interest are held, one at a time. The overlay file system's own marks (a character
 device 0/0, the attribute `trusted.overlay.opaque`), which some builders leave in layers, mean the same.
 
-A path with `..` or a NUL in it is passed over: no builder writes one, and no such name may pose as a database.
+A path with `..` in it is passed over: no builder writes one, and no such name may pose as a database.
 """
 
 import logging
@@ -179,6 +179,17 @@ class _Interest:
         self.within = {prefix.rstrip("/").encode(): readers for prefix, readers in analysers.prefixes.items()}
         above = {parent for path in (*self.exact, *self.within) for parent in _parents(path)}
         self.directories = frozenset(above.union(self.within))
+        self._names = frozenset(_name(path) for path in (*self.exact, *self.directories)).union((b"", b".", b".."))
+        self._within_names = (b"/", b"/.", b"/..", *map(_name, self.within))
+
+    def may_have(self, path: bytes) -> bool:
+        """Say whether the path, as it is written, may turn out to be one that matters: most do not."""
+        directory, _, name = path.rpartition(b"/")
+        return name in self._names or name.startswith(_WHITEOUT) or directory.endswith(self._within_names)
+
+
+def _name(path: bytes) -> bytes:
+    return path.rpartition(b"/")[2]
 
 
 def _parents(path: bytes) -> Iterator[bytes]:
@@ -207,12 +218,30 @@ class _Changes:
 
     def add(self, member: tar.Member) -> None:
         """Take in one member, reading its content where that is of interest."""
-        path = tar.normalised(member.path)
-        if path is None:
-            self.ignored += 1
-            return
-        if len(path) > self.limits.path:
-            raise LimitExceeded(f"{self.stream.place}: a path of {len(path)} bytes; {self.limits.path} are allowed")
+        if len(member.path) > self.limits.path:
+            length = len(member.path)
+            raise LimitExceeded(f"{self.stream.place}: a path of {length} bytes; {self.limits.path} are allowed")
+        if member.records or member.type == tar.CHARACTER_DEVICE or self.interest.may_have(member.path):
+            path = tar.normalised(member.path)
+            if path is None:
+                self.ignored += 1
+            else:
+                self._add(member, path)
+
+    def layer(self, reference: LayerReference) -> Layer:
+        """Return the result."""
+        if self.ignored:
+            _LOGGER.warning("members ignored", extra={"layer": reference.digest, "count": self.ignored})
+        replaced = (path for path, inventories in self.found.items() if not inventories)
+        return Layer(
+            digest=reference.digest,
+            diff_id=reference.diff_id,
+            inventories=tuple(inventory for inventories in self.found.values() for inventory in inventories),
+            removed=tuple(sorted(map(_text, self.removed.union(replaced)))),
+            opaque=tuple(sorted(map(_text, self.opaque))),
+        )
+
+    def _add(self, member: tar.Member, path: bytes) -> None:
         directory, _, name = path.rpartition(b"/")
         if name.startswith(_WHITEOUT):
             self._white_out(directory, name)
@@ -227,19 +256,6 @@ class _Changes:
         elif path in self.interest.directories:
             self._forget_below(path)
             self.found[path] = ()
-
-    def layer(self, reference: LayerReference) -> Layer:
-        """Return the result."""
-        if self.ignored:
-            _LOGGER.warning("members ignored", extra={"layer": reference.digest, "count": self.ignored})
-        replaced = (path for path, inventories in self.found.items() if not inventories)
-        return Layer(
-            digest=reference.digest,
-            diff_id=reference.diff_id,
-            inventories=tuple(inventory for inventories in self.found.values() for inventory in inventories),
-            removed=tuple(sorted(map(_text, self.removed.union(replaced)))),
-            opaque=tuple(sorted(map(_text, self.opaque))),
-        )
 
     def _white_out(self, directory: bytes, name: bytes) -> None:
         if name == _OPAQUE:

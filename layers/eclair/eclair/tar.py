@@ -27,6 +27,7 @@ _CONTIGUOUS = b"7"
 _PAX = frozenset((b"x", b"X"))
 _PAX_GLOBAL = b"g"
 _LONG_NAMES = {b"L": b"path", b"K": b"linkpath"}
+_EXTENSIONS = _PAX.union(_LONG_NAMES, (_PAX_GLOBAL,))
 _KEPT = frozenset(
     (
         b"path",
@@ -114,7 +115,7 @@ def members(source: Source) -> Iterator[Member]:
         _check(header, source)
         kind = header[156:157]
         size = 0 if kind in _WITHOUT_CONTENT else _size(header, source)
-        if kind in _PAX or kind in _LONG_NAMES or kind == _PAX_GLOBAL:
+        if kind in _EXTENSIONS:
             extensions = _counted(extensions, source)
             body = _extension(size, source)
             if kind == _PAX_GLOBAL:
@@ -137,12 +138,12 @@ def members(source: Source) -> Iterator[Member]:
 
 
 def normalised(path: bytes) -> bytes | None:
-    """Return the path without leading, doubled or trailing slashes and `.` parts; None for one with `..` or NUL."""
+    """Return the path without leading, doubled or trailing slashes and `.` parts; None for one with `..`."""
     if path.startswith(b"./"):
         path = path[2:]
-    if b"//" in path or b"/." in path or path.startswith((b"/", b".")) or b"\0" in path:
+    if b"//" in path or b"/." in path or path.startswith((b"/", b".")):
         parts = [part for part in path.split(b"/") if part not in (b"", b".")]
-        return None if b".." in parts or b"\0" in path else b"/".join(parts)
+        return None if b".." in parts else b"/".join(parts)
     return path.rstrip(b"/")
 
 
@@ -188,7 +189,10 @@ def _octal(digits: bytes) -> int:
 
 def _size(header: bytes, source: Source) -> int:
     field = header[124:136]
-    if field[0] & _BASE_256:
+    digits = field[:11]
+    if digits.isdigit() and not field[11]:
+        size = _octal(digits)
+    elif field[0] & _BASE_256:
         # Base-256: the first bit marks it, the second is the sign.
         size = -1 if field[0] & _NEGATIVE else int.from_bytes(field, "big") & _MAGNITUDE
     else:
@@ -235,6 +239,8 @@ def _pax(body: bytes, source: Source) -> dict[bytes, bytes]:
         if not equals:
             raise BadImage(f"{source.place}: a pax record without a value; the layer is damaged")
         if key in _KEPT:
+            if b"\0" in value:
+                raise BadImage(f"{source.place}: a NUL in a pax record; the layer is damaged")
             records[key] = value
         position = end
     return records
