@@ -69,13 +69,13 @@ def test_an_ecr_event_that_cannot_be_read_is_refused(wrong: dict[str, object]) -
 
 
 def test_distribution_reports_manifests_and_layers_and_only_manifests_count() -> None:
-    (hint,) = webhook("distribution", sample("distribution_push"))
+    (hint,) = webhook("docker", sample("distribution_push"))
     assert hint.repository == "registrycluster.local/library/test"
     assert (hint.kind, hint.tag, hint.time) == (HintKind.PUSHED, "latest", 1136214245.0)
 
 
 def test_distribution_deletes_digests_and_tags() -> None:
-    digest, tag = webhook("distribution", sample("distribution_delete"))
+    digest, tag = webhook("docker", sample("distribution_delete"))
     assert (digest.kind, digest.tag, tag.tag, tag.digest) == (HintKind.DELETED, "", "old", None)
     assert str(digest.digest).startswith("sha256:d89e1bee")
 
@@ -107,7 +107,7 @@ def test_harbor_repeats_the_digest_where_there_is_no_tag() -> None:
     [
         ("quay", sample("quay_build_queued")),
         ("harbor", b'{"type": "SCANNING_COMPLETED"}'),
-        ("distribution", b'{"events": []}'),
+        ("docker", b'{"events": []}'),
     ],
 )
 def test_events_that_we_do_not_know_say_nothing(kind: str, body: bytes) -> None:
@@ -135,7 +135,7 @@ def test_a_host_that_the_operator_did_not_allow_is_forbidden() -> None:
 )
 def test_a_webhook_that_cannot_be_read_is_refused(body: bytes) -> None:
     with pytest.raises(BadRequest):
-        webhook("distribution", body)
+        webhook("docker", body)
 
 
 def test_a_webhook_with_too_many_tags_is_refused() -> None:
@@ -153,7 +153,7 @@ def test_a_repository_that_is_no_repository_is_refused(url: str) -> None:
 
 
 def test_a_kind_of_webhook_that_there_is_not_is_not_found() -> None:
-    with pytest.raises(NotFound, match="distribution, quay, harbor"):
+    with pytest.raises(NotFound, match="docker, quay, harbor"):
         webhook("docker-hub", b"{}")
 
 

@@ -322,6 +322,17 @@ def test_a_registry_that_does_not_answer_changes_nothing() -> None:
     assert world.images.members == before
 
 
+def test_a_hint_that_fails_holds_up_no_other_and_is_not_forgotten() -> None:
+    world = World()
+    world.registry.add_image(SHOP, "1.0", [b"layer"])
+    digest = world.registry.add_image(OTHER, "1.0", [b"layer"])
+    world.registry.down.add(SHOP)
+    hints = [Hint(kind=HintKind.PUSHED, repository=repository, time=NOW, tag="1.0") for repository in (SHOP, OTHER)]
+    with pytest.raises(Unavailable):
+        world.push.follow(hints)
+    assert world.members(OTHER) == {digest: ("1.0",)}
+
+
 # --- reconcile
 
 

@@ -1,88 +1,89 @@
 """Answer the API's questions: one route, one method of the report use case."""
 
-from collections.abc import Callable
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
-import orjson
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response, content_types
-from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from eclair.adapters.api import answer, resolver
 from eclair.application import on_aws
-from eclair.errors import BadInput, BadRequest, EclairError, Forbidden, NotFound, Unavailable
-from eclair.model import Repository
+from eclair.errors import BadRequest
+from eclair.model import Digest, Repository
 from eclair.reference import parse_digest
-from eclair.report import DEFAULT_LIMIT, MAX_LIMIT
+from eclair.report import DEFAULT_LIMIT, MAX_LIMIT, Report
 
 logger = Logger()
-app = APIGatewayRestResolver()
+app = resolver()
 
-RETRY_AFTER = 5
-"""Seconds that a caller is asked to wait where the other side did not say."""
 
-STATUSES: tuple[tuple[type[EclairError], HTTPStatus], ...] = (
-    (NotFound, HTTPStatus.NOT_FOUND),
-    (BadInput, HTTPStatus.BAD_REQUEST),
-    (Forbidden, HTTPStatus.FORBIDDEN),
-    (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
-)
-"""Our errors as HTTP statuses; all others are 500."""
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer a request of the API."""
+    return respond(event, context, on_aws().report)
+
+
+def respond(event: dict[str, Any], context: LambdaContext, report: Report) -> dict[str, Any]:
+    """Answer a request from a report."""
+    app.context.update(report=report)
+    return app.resolve(event, context)
 
 
 @app.get("/layers/<digest>")
-def layer(digest: str) -> Response[bytes]:
+def layer(digest: str) -> Response[str]:
     """Report what a layer holds."""
-    return answer(on_aws().report.layer(parse_digest(unquote(digest)), page=asked("page"), limit=limit(MAX_LIMIT)))
+    return answer(report().layer(read(digest), page=asked("page"), limit=limit(MAX_LIMIT)))
 
 
 @app.get("/images")
-def images() -> Response[bytes]:
+def images() -> Response[str]:
     """List images."""
-    return answer(
-        on_aws().report.list_images(
-            repository=repository(), tag=asked("tag"), page=asked("page"), limit=limit(DEFAULT_LIMIT)
-        )
+    found = report().list_images(
+        repository=repository(), tag=asked("tag"), page=asked("page"), limit=limit(DEFAULT_LIMIT)
     )
+    return answer(found)
 
 
 @app.get("/images/<digest>")
-def image(digest: str) -> Response[bytes]:
+def image(digest: str) -> Response[str]:
     """Report an image."""
-    return answer(
-        on_aws().report.image(
-            parse_digest(unquote(digest)), repository=repository(), all_states=every(), page=asked("page")
-        )
-    )
+    return answer(report().image(read(digest), repository=repository(), all_states=every(), page=asked("page")))
 
 
 @app.get("/vulnerabilities/<name>")
-def vulnerability(name: str) -> Response[bytes]:
+def vulnerability(name: str) -> Response[str]:
     """Report what feeds say of a vulnerability."""
-    return answer(on_aws().report.vulnerability(unquote(name), page=asked("page"), limit=limit(DEFAULT_LIMIT)))
+    return answer(report().vulnerability(unquote(name), page=asked("page"), limit=limit(DEFAULT_LIMIT)))
 
 
 @app.get("/vulnerabilities/<name>/images")
-def images_with(name: str) -> Response[bytes]:
+def images_with(name: str) -> Response[str]:
     """List the images that a vulnerability affects."""
-    return answer(
-        on_aws().report.images_with(
-            unquote(name), all_states=every(), page=asked("page"), limit=limit(DEFAULT_LIMIT)
-        )
-    )
+    found = report().images_with(unquote(name), all_states=every(), page=asked("page"), limit=limit(DEFAULT_LIMIT))
+    return answer(found)
 
 
 @app.get("/feeds")
-def feeds() -> Response[bytes]:
+def feeds() -> Response[str]:
     """Report how the feeds stand."""
-    return answer(on_aws().report.list_feeds())
+    return answer(report().list_feeds())
+
+
+def report() -> Report:
+    """Return the use case that this request is answered from."""
+    found: Report = app.context["report"]
+    return found
+
+
+def read(digest: str) -> Digest:
+    """Read a digest of the path."""
+    return parse_digest(unquote(digest))
 
 
 def asked(name: str) -> str | None:
     """Return a query parameter; an empty one was not given."""
-    return app.current_event.get_query_string_value(name) or None
+    return app.current_event.query_string_parameters.get(name) or None
 
 
 def repository() -> Repository | None:
@@ -104,9 +105,3 @@ def limit(default: int) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise BadRequest(f"limit {text[:40]!r} is no number from 1 to {MAX_LIMIT}")
     return int(text)
-
-
-def answer(value: object, status: HTTPStatus = HTTPStatus.OK, headers: dict[str, str | list[str]] | None = None) -> Response[bytes]:
-    """Write a value as JSON."""
-    body = orjson.dumps(value)
-    return Response(status, content_type=content_types.APPLICATION_JSON, body=body, headers=headers)

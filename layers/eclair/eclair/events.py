@@ -149,10 +149,10 @@ def _harbor(body: Record, now: float) -> Iterator[Hint]:
 
 
 _WEBHOOKS: Final[Mapping[str, Callable[[Record, float], Iterator[Hint]]]] = MappingProxyType(
-    {"distribution": _distribution, "quay": _quay, "harbor": _harbor}
+    {"docker": _distribution, "quay": _quay, "harbor": _harbor}
 )
 WEBHOOKS: Final = tuple(_WEBHOOKS)
-"""The kinds of webhooks."""
+"""The kinds of webhooks; `docker` is CNCF Distribution, the registry that the `registry` image of Docker runs."""
 
 # --- reading what strangers wrote ------------------------------------------------------------------------------------
 

@@ -84,6 +84,17 @@ class Push:
         if hint.digest is not None and hint.digest != pointed:
             self._level_digest(hint.repository, hint.digest, hint.kind)
 
+    def follow(self, hints: Iterable[Hint]) -> None:
+        """Store what the registry says about every hint; raise what the first that failed raised, after the last."""
+        failures = []
+        for hint in hints:
+            try:
+                self(hint)
+            except (Unavailable, Forbidden) as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
+
     # --- tags
 
     def _level_tag(self, repository: Repository, name: str, time: float) -> Digest | None:

@@ -58,6 +58,8 @@ BATCH = 50
 """Items read at once; the size of an answer is looked at between two batches."""
 MAX_BATCH_BYTES = 500_000
 """What a batch, and what stands around the items, may add to an answer after that look."""
+MAX_NAME = 200
+"""Characters of the name of a vulnerability."""
 MAX_TAGS = 20
 """Tags of an image that a list names."""
 NAMED = 10
@@ -690,6 +692,7 @@ class Report:
 
     def vulnerability(self, name: str, *, page: str | None = None, limit: int = DEFAULT_LIMIT) -> VulnerabilityReport:
         """Report what the feeds say of a vulnerability. Raises `NotFound` where they say nothing."""
+        _check_name(name)
         found = _fill(_paged(lambda at, size: self.advisories.about(name, page=at, limit=size)), page, _limited(limit))
         if not found.items and page is None:
             raise NotFound(f"no feed that is loaded says anything of {name}: see /feeds for what is loaded")
@@ -701,6 +704,7 @@ class Report:
         self, vulnerability: str, *, all_states: bool = False, page: str | None = None, limit: int = DEFAULT_LIMIT
     ) -> AffectedImages:
         """List the images that a vulnerability affects by their stored verdicts, each once in each repository."""
+        _check_name(vulnerability)
         walk = _Walk(self, vulnerability, all_states=all_states)
         found = _fill(walk.page, page, _limited(limit))
         return AffectedImages(vulnerability=vulnerability, images=found.items, next=found.next)
@@ -914,6 +918,11 @@ class _Place:
 
 def _bad_page(token: str) -> BadRequest:
     return BadRequest(f"page {token[:100]!r} cannot be read: pass on the `next` of the answer before, unchanged")
+
+
+def _check_name(vulnerability: str) -> None:
+    if not (vulnerability.isprintable() and 1 <= len(vulnerability) <= MAX_NAME):
+        raise BadRequest(f"vulnerability {vulnerability[:MAX_NAME]!r} has not 1 to {MAX_NAME} printable characters")
 
 
 def _limited(limit: int) -> int:
