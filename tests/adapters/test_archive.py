@@ -21,6 +21,7 @@ from eclair.reference import ArchiveReference, parse
 ANALYSERS = analysers(ecosystems.load().values(), distribution)
 STATUS = b"Package: apt\nStatus: install ok installed\nVersion: 2.6.1\nArchitecture: amd64\nMaintainer: APT\n\n"
 OS_RELEASE = b"ID=debian\nVERSION_ID=12\n"
+SAMPLES = Path(__file__).parent.parent / "samples" / "oci"
 LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 
 
@@ -430,6 +431,11 @@ def test_a_root_file_system_has_one_image(root: Path) -> None:
 
 
 # --- real images ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "count"), [("debian-bullseye", 96), ("alpine-3.10.2", 14)])
+def test_the_sample_layouts_have_the_packages_of_their_images(name: str, count: int) -> None:
+    assert len(packages_of(f"oci:{SAMPLES / name}")) == count
 
 
 def images_of(archive: OpenArchive, digest: Digest) -> Iterator[Manifest]:
