@@ -161,6 +161,11 @@ def test_no_other_path_poses_as_a_database(path: str) -> None:
     assert (found.inventories, found.removed, found.opaque) == ((), (), ())
 
 
+@pytest.mark.parametrize("path", [f"{WITHIN}/base", f"{WITHIN}./base", f"./{WITHIN}/.//base", f"{WITHIN}base/"])
+def test_a_file_within_a_directory_is_found_however_its_path_is_written(path: str) -> None:
+    assert packages(layer(raw(path.encode()))) == {f"{WITHIN}base": []}
+
+
 SEGMENTS = st.sampled_from(["", ".", "..", "var", "lib", "db", "status", "status.d", "base", "etc", "release", "x"])
 
 
@@ -445,6 +450,8 @@ def test_what_fails_while_reading_passes_through() -> None:
         b"not a tar at all " * 100,
         member("x", b"x" * 5000)[:2000],
         member("x")[:300],
+        b"y" + member("x")[1:],
+        member("x", b"x" * 512) + b"x" * 512,
         raw(b"x", size=b"77777777777\0"),
         raw(b"x", size=b"\x80" + b"\x3f" + b"\xff" * 10),
         raw(b"x", size=b"\xff" * 12),
@@ -554,6 +561,12 @@ def test_an_unknown_type_is_a_regular_file() -> None:
     }
 
 
+def test_a_long_path_of_a_ustar_archive_is_in_two_parts() -> None:
+    analysers = replace(ANALYSERS, exact={f"{'long/' * 30}status": READER})
+    blob = written([(f"{'long/' * 30}status", tarfile.REGTYPE, "", b"apt")], tarfile.USTAR_FORMAT)
+    assert packages(read_layer(io.BytesIO(blob), reference(blob), analysers)) == {f"{'long/' * 30}status": ["apt"]}
+
+
 def test_links_have_no_content_whatever_size_they_claim() -> None:
     found = layer(raw(b"link", kind=b"1", size=b"00000777777\0"), member(DATABASE, b"apt"))
     assert packages(found) == {DATABASE: ["apt"]}
@@ -579,7 +592,8 @@ def test_global_pax_records_hold_until_they_are_overridden() -> None:
 
 # --- the same as tarfile ----------------------------------------------------------------------------------------------
 
-NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=300)
+TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=300)
+NAMES = TEXTS | st.lists(st.text("ab.", min_size=1, max_size=30), min_size=3, max_size=9).map("/".join)
 KINDS = st.sampled_from(
     [tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE]
 )

@@ -333,6 +333,12 @@ def test_credentials_do_not_follow_a_redirect_to_another_host(
     assert "Authorization" not in other.asked[0].headers
 
 
+def test_no_cookie_is_kept(server: Registry, time: Time) -> None:
+    server.faults.answers = [(503, {"Set-Cookie": "session=1; Path=/", "Retry-After": "0"})]
+    image(client(time, server), server)
+    assert not any("Cookie" in one.headers for one in server.asked)
+
+
 def test_credentials_stay_with_a_redirect_on_the_same_host(server: Registry, time: Time) -> None:
     server.faults.login = Login.BASIC
     server.faults.redirect = server.address
@@ -395,6 +401,7 @@ def test_endless_redirects_are_refused(server: Registry, time: Time) -> None:
     [
         ("8.8.8.8", True),
         ("2606:4700::1", True),
+        ("::ffff:8.8.8.8", True),
         ("10.1.2.3", False),
         ("169.254.169.254", False),
         ("100.64.0.1", False),

@@ -130,7 +130,6 @@ def read_layer(
         content = _Bounded(compressed, limits)
     with hashed:
         changes = _read_tar(ByteStream(content, f"{name}, inflated"), analysers, limits)
-        compressed.drain()
     if hashed.digest != reference.digest:
         raise DigestMismatch(f"{name}: the bytes have digest {hashed.digest}; push the image again")
     return changes.layer(reference)

@@ -132,8 +132,8 @@ def _zstd_frame(compressed: ByteStream) -> Iterator[bytes]:
     """Yield what a frame holds, block by block: so no input makes much output at once, and a missing end is seen."""
     magic = compressed.take(4)
     if magic[1:] == _SKIPPABLE and magic[0] >> 4 == 5:
-        size = compressed.take(4)
-        if len(size) < 4 or not compressed.skip(int.from_bytes(size, "little")):
+        length = compressed.take(4)
+        if len(length) < 4 or not compressed.skip(int.from_bytes(length, "little")):
             raise _ends_early(compressed)
         return
     if magic != _ZSTD_MAGIC:
@@ -158,8 +158,6 @@ def _zstd_frame(compressed: ByteStream) -> Iterator[bytes]:
         pieces.clear()
         if content:
             yield content
-    if not frame.eof:
-        raise _ends_early(compressed)
 
 
 def _zstd_header(compressed: ByteStream) -> tuple[bytes, int]:
