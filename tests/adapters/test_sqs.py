@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 
 import boto3
 import pytest
@@ -20,7 +19,6 @@ from eclair.adapters.sqs import (
     SqsQueues,
     decode_index,
     decode_judge,
-    decode_match,
     decode_notify,
     decode_refresh,
     message_group,
@@ -33,14 +31,11 @@ from eclair.model import (
     Kind,
     NotifyRequest,
     PackageKey,
-    Range,
     RefreshRequest,
     Repository,
     SetId,
-    StatementChange,
 )
 from tests.adapters.contract.conftest import REGION
-from tests.adapters.contract.test_advisories import said
 from tests.adapters.scripted_aws import Answer, Scripted, refused, scripted
 
 SHOP = Repository("registry.test/shop/cart")
@@ -151,13 +146,14 @@ def test_a_batch_is_no_larger_than_a_message_may_be(sizes: list[int]) -> None:
 
 
 def test_a_message_that_is_too_large_is_refused_by_name() -> None:
-    ranges = tuple(Range(introduced=f"{number**9:x}", fixed=f"{number**8:x}") for number in range(3000))
-    large = StatementChange(old=None, new=replace(said(), ranges=ranges))
+    packages = tuple(
+        PackageKey(scheme="deb", namespace="n", kind=Kind.SOURCE, name="x" * 1000) for _ in range(LONGEST // 1000)
+    )
     with (
         answering(taken()) as (queues, service, _),
-        pytest.raises(LimitExceeded, match="statement debian CVE-2026-1 of deb#debian:12#source#openssl"),
+        pytest.raises(LimitExceeded, match=r"message JudgeRequest JudgeRequest\(set='5e7'.*: \d+ bytes"),
     ):
-        queues.match([large])
+        queues.judge([JudgeRequest(set=SetId("5e7"), packages=packages)])
     assert service.requests == []
 
 
@@ -228,7 +224,6 @@ def test_a_record_is_set_aside_as_it_came_with_the_reason() -> None:
     ("decode", "name"),
     [
         (decode_index, "IndexRequest"),
-        (decode_match, "StatementChange"),
         (decode_judge, "JudgeRequest"),
         (decode_notify, "NotifyRequest"),
         (decode_refresh, "RefreshRequest"),

@@ -1,5 +1,6 @@
 """The contract of `Queues`: over memory, and over SQS as moto has it."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ from eclair.adapters.sqs import (
     SqsQueues,
     decode_index,
     decode_judge,
-    decode_match,
     decode_notify,
     decode_refresh,
 )
@@ -28,15 +28,20 @@ from eclair.model import (
     RefreshRequest,
     Repository,
     SetId,
-    StatementChange,
 )
 from eclair.ports import Queues
 from tests.adapters.contract.conftest import REGION
-from tests.adapters.contract.test_advisories import said
+
+
+def set_aside(body: str) -> object:
+    """Return the record and the reason in a message of the queue of those that are matched again."""
+    message = json.loads(body)
+    return json.dumps(message["record"]), message["reason"]
+
 
 DECODERS: dict[str, Callable[[str], object]] = {
     "index": decode_index,
-    "match": decode_match,
+    "match": set_aside,
     "judge": decode_judge,
     "notify": decode_notify,
     "refresh": decode_refresh,
@@ -55,7 +60,7 @@ def in_memory() -> Delivery:
     queues = MemoryQueues()
     lists: dict[str, Sequence[object]] = {
         "index": queues.indexed,
-        "match": queues.matched,
+        "match": queues.aside,
         "judge": queues.judged,
         "notify": queues.notified,
         "refresh": queues.refreshed,
@@ -101,20 +106,24 @@ def package(name: str) -> PackageKey:
 def test_each_request_is_delivered_to_its_queue(delivery: Delivery) -> None:
     queues = delivery.queues
     index = IndexRequest(repository=repository(1), digest=Digest("sha256:" + "a" * 64))
-    changed = StatementChange(old=said(seq=1), new=said(seq=2))
     judge = JudgeRequest(set=SetId("5e7"), packages=(package("curl"), package("\ufffe\uffff\x00 ä")))
     notify = NotifyRequest(repository=repository(1), reason="5e7#2")
     refresh = RefreshRequest(feed="debian", part="tracker")
     queues.index([index])
-    queues.match([changed])
     queues.judge([judge])
     queues.notify([notify])
     queues.refresh([refresh])
     assert list(delivery.received("index")) == [index]
-    assert list(delivery.received("match")) == [changed]
     assert list(delivery.received("judge")) == [judge]
     assert list(delivery.received("notify")) == [notify]
     assert list(delivery.received("refresh")) == [refresh]
+
+
+def test_a_record_that_failed_is_left_to_be_matched_again(delivery: Delivery) -> None:
+    records = [json.dumps({"eventID": str(number), "dynamodb": {"Keys": {}}}) for number in range(3)]
+    for record in records:
+        delivery.queues.set_aside(record, "BadRequest('…')")
+    assert list(delivery.received("match")) == [(record, "BadRequest('…')") for record in records]
 
 
 def test_no_requests_are_no_messages(delivery: Delivery) -> None:

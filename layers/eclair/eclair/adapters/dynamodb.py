@@ -218,8 +218,9 @@ class Table:
         newest_first: bool = False,
         limit: int | None = None,
         after: bytes | None = None,
+        columns: Sequence[str] | None = None,
     ) -> Iterator[Row]:
-        """Yield the rows of a partition in the order of their sort keys."""
+        """Yield the rows of a partition in the order of their sort keys, all or only some columns of them."""
         rows = self.row.query(
             pk,
             keys,
@@ -227,6 +228,7 @@ class Table:
             scan_index_forward=not newest_first,
             limit=limit,
             last_evaluated_key=None if after is None else {"pk": {"S": pk}, "sk": {"B": after}},
+            attributes_to_get=columns and list(columns),
         )
         while (row := self._run(lambda: next(rows, None))) is not None:
             yield row

@@ -22,6 +22,9 @@ from eclair.adapters.dynamodb_keys import framed, lower_argument, named, package
 from eclair.errors import LimitExceeded
 from eclair.model import UNREADABLE, KeyRange, PackageKey, Page, Statement, StatementKey
 
+_LEAD = ("feed", "advisory")
+_ENDS = ("lower", "upper")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Inventory:
@@ -48,8 +51,9 @@ class DynamoAdvisories:
     def candidates(self, package: PackageKey, key: bytes) -> tuple[StatementKey, ...]:
         pk = partition("A", str(package))
         if key == UNREADABLE:
-            return _keys(package, self._table.query(pk))
-        rows = self._table.query(pk, self._table.row.sk >= lower_argument(key + b"\x00"))
+            return _keys(package, self._table.query(pk, columns=_LEAD))
+        after = self._table.row.sk >= lower_argument(key + b"\x00")
+        rows = self._table.query(pk, after, columns=(*_LEAD, *_ENDS))
         return _keys(package, (row for row in rows if key in _range(row)))
 
     def statements(self, keys: Iterable[StatementKey]) -> Mapping[StatementKey, Statement]:
@@ -59,7 +63,7 @@ class DynamoAdvisories:
         return {key: statement for key, statement in found if statement is not None}
 
     def stated(self, feed: str, package: PackageKey) -> tuple[Statement, ...]:
-        rows = self._table.query(partition("A", str(package)))
+        rows = self._table.query(partition("A", str(package)), columns=_LEAD)
         keys = _keys(package, (row for row in rows if row.feed == feed))
         said = self.statements(keys)
         return tuple(said[key] for key in keys if key in said)

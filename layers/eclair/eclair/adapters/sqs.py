@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from eclair.adapters.codec import decode, encode
 from eclair.errors import BadInput, BadRequest, Forbidden, LimitExceeded, NotFound, Unavailable
-from eclair.model import IndexRequest, JudgeRequest, NotifyRequest, RefreshRequest, Repository, StatementChange
+from eclair.model import IndexRequest, JudgeRequest, NotifyRequest, RefreshRequest, Repository
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -66,9 +66,6 @@ class SqsQueues:
     def index(self, requests: Sequence[IndexRequest]) -> None:
         self._send("index", self._urls.index, map(_message, requests))
 
-    def match(self, changes: Sequence[StatementChange]) -> None:
-        self._send("match", self._urls.match, map(_message, changes))
-
     def judge(self, requests: Sequence[JudgeRequest]) -> None:
         self._send("judge", self._urls.judge, map(_message, requests))
 
@@ -81,7 +78,7 @@ class SqsQueues:
     def set_aside(self, record: str, reason: str) -> None:
         """Leave a record that failed, JSON as it came, to the queue of those that are matched again."""
         body = orjson.dumps({"reason": reason[:LONGEST_REASON], "record": orjson.Fragment(record)})
-        self._send("match", self._urls.match, [_entry(body, "set aside")])
+        self._send("match", self._urls.match, [_entry(body, f"set aside for {reason[:LONGEST_REASON]}")])
 
     def _send(self, queue: str, url: str, entries: Iterable["Entry"]) -> None:
         for batch in _batches(entries):
@@ -121,23 +118,15 @@ def _ours(queue: str, error: Exception) -> Exception:
 
 
 def _message(request: object) -> "Entry":
-    return _entry(encode(request), _named(request))
+    return _entry(encode(request), f"{type(request).__name__} {request!r:.200}")
 
 
 def _entry(content: bytes, name: str) -> "Entry":
     body = content.decode().translate(_NOT_IN_A_MESSAGE)
     size = len(body.encode())
     if size > LONGEST:
-        raise LimitExceeded(f"message {name}: {size} bytes, at most {LONGEST}; split it in the feed")
+        raise LimitExceeded(f"message {name}: {size} bytes, at most {LONGEST}; ask for less at once")
     return {"Id": "", "MessageBody": body}
-
-
-def _named(request: object) -> str:
-    if isinstance(request, StatementChange):
-        statement = request.new or request.old
-        if statement is not None:
-            return f"on statement {statement.feed} {statement.id} of {statement.package}"
-    return f"{type(request).__name__} {request!r:.200}"
 
 
 def _fifo_message(request: NotifyRequest) -> "Entry":
@@ -184,11 +173,6 @@ def _decoded(kind: type[T], body: str) -> T:
 def decode_index(body: str) -> IndexRequest:
     """Return the request in a message of the images queue. Raises `BadRequest`."""
     return _decoded(IndexRequest, body)
-
-
-def decode_match(body: str) -> StatementChange:
-    """Return the change in a message of the statements queue. Raises `BadRequest`."""
-    return _decoded(StatementChange, body)
 
 
 def decode_judge(body: str) -> JudgeRequest:
