@@ -55,9 +55,7 @@ from eclair.verdict import changes
 
 REPOSITORY = Repository("registry.example/shop")
 IMAGES = (Digest("sha256:" + "1" * 64), Digest("sha256:" + "2" * 64))
-LAYER = LayerReference(
-    digest=Digest("sha256:" + "a" * 64), diff_id=Digest("sha256:" + "b" * 64), media_type="", size=0
-)
+LAYER = LayerReference(digest=Digest("sha256:" + "a" * 64), diff_id=Digest("sha256:" + "b" * 64), media_type="", size=0)
 MOST_REVS = 6
 """Two judges can outbid each other for ever (real ones back off); worlds beyond this many claims are not walked on."""
 
@@ -249,6 +247,13 @@ class Explorer:
         pushes = [Handler(IndexRequest(repository=REPOSITORY, digest=digest)) for digest in IMAGES[:images]]
         refresh = Handler(RefreshRequest(feed="debian", part="tracker"))
         return World(Stores(sets=self._sets()), (*pushes, refresh), crashes, repeats)
+
+    def after_push(self, *, crashes: int = 0, repeats: int = 0) -> World:
+        """Return the world in which an image has been indexed and the feed is about to be refreshed."""
+        first = self.first(images=1)
+        while not first.handlers[0].done:
+            first = self._step(first, 0)
+        return replace(first, handlers=first.handlers[1:], crashes=crashes, repeats=repeats)
 
     def following(self, world: World) -> Iterator[World]:
         """Yield every world that one step, one crash or one repeated delivery leads to."""

@@ -16,10 +16,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from eclair import events
 from eclair.adapters.api import answer, resolver
-from eclair.application import Settings, on_aws
+from eclair.application import Application, on_aws
 from eclair.errors import Forbidden, NotFound
 from eclair.model import Hint
-from eclair.push import Push
 
 logger = Logger()
 app = resolver()
@@ -28,26 +27,26 @@ app = resolver()
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Do what an event asks for."""
-    return respond(event, context, on_aws().push, on_aws().settings)
+    return respond(event, context, on_aws())
 
 
-def respond(event: dict[str, Any], context: LambdaContext, push: Push, settings: Settings) -> dict[str, Any]:
+def respond(event: dict[str, Any], context: LambdaContext, application: Application) -> dict[str, Any]:
     """Do what an event asks for: its shape tells who sent it."""
     if "httpMethod" in event:
-        app.context.update(push=push, settings=settings)
+        app.context.update(application=application)
         return app.resolve(event, context)
     if event.get("reconcile"):
-        return reconcile(event, context, push, settings)
+        return reconcile(event, context, application)
     hints = events.ecr(event)
-    push.follow(hints)
+    application.push.follow(hints)
     return {"hints": len(hints)}
 
 
-def reconcile(event: dict[str, Any], context: LambdaContext, push: Push, settings: Settings) -> dict[str, Any]:
+def reconcile(event: dict[str, Any], context: LambdaContext, application: Application) -> dict[str, Any]:
     """Reconcile all repositories, or with `shares` (say 24, hourly) those whose turn it is this hour."""
-    done = push.reconcile(
-        [name for name in settings.registries if not set("*?[").intersection(name)],
-        share=int(push.clock() // 3600),
+    done = application.push.reconcile(
+        [name for name in registries(application) if not set("*?[").intersection(name)],
+        share=int(application.clock() // 3600),
         shares=int(event.get("shares", 1)),
         remaining=lambda: context.get_remaining_time_in_millis() / 1000,
     )
@@ -58,19 +57,19 @@ def reconcile(event: dict[str, Any], context: LambdaContext, push: Push, setting
 @app.post("/images")
 def images() -> Response[str]:
     """Follow a posted reference."""
-    push, settings = collaborators()
-    hint = events.requested(body(), allowed=settings.registries, now=push.clock())
-    push(hint)
+    application = asked()
+    hint = events.requested(body(), allowed=registries(application), now=application.clock())
+    application.push(hint)
     return answer(told(hint), HTTPStatus.ACCEPTED)
 
 
 @app.post("/webhooks/<kind>")
 def webhook(kind: str) -> Response[str]:
     """Follow what a registry tells."""
-    push, settings = collaborators()
-    admit(settings.webhook_secret)
-    hints = events.webhook(unquote(kind), body(), allowed=settings.registries, now=push.clock())
-    push.follow(hints)
+    application = asked()
+    admit(application.settings.webhook_secret)
+    hints = events.webhook(unquote(kind), body(), allowed=registries(application), now=application.clock())
+    application.push.follow(hints)
     return answer({"hints": [told(hint) for hint in hints]}, HTTPStatus.ACCEPTED)
 
 
@@ -95,9 +94,15 @@ def admit(secret: str) -> None:
         raise Forbidden("the webhook secret is missing or wrong: send it as Authorization: Bearer SECRET")
 
 
-def collaborators() -> tuple[Push, Settings]:
-    """Return what this request is answered with."""
-    return app.context["push"], app.context["settings"]
+def asked() -> Application:
+    """Return the application that answers this request."""
+    application: Application = app.context["application"]
+    return application
+
+
+def registries(application: Application) -> tuple[str, ...]:
+    """Return the registries that the operator allowed."""
+    return (*application.settings.registries, *application.settings.insecure_registries)
 
 
 def body() -> bytes:

@@ -20,6 +20,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
     """Answer which messages have to be delivered again."""
 
     def refresh(record: SQSRecord) -> None:
-        on_aws().index(decode_refresh(record.body), remaining=lambda: context.get_remaining_time_in_millis() / 1000)
+        on_aws().refresh(decode_refresh(record.body), remaining=lambda: context.get_remaining_time_in_millis() / 1000)
 
     return process_partial_response(event=event, record_handler=refresh, processor=processor, context=context)

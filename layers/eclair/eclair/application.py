@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from eclair import ecosystems, feeds
+from eclair import distribution, ecosystems
 from eclair.adapters.memory import (
     MemoryAdvisories,
     MemoryFeeds,
@@ -22,6 +22,7 @@ from eclair.adapters.memory import (
     MemorySets,
     MemoryTopic,
 )
+from eclair.filesystem import analysers, read_layer
 from eclair.index import Index
 from eclair.judge import Judge
 from eclair.match import Match
@@ -40,7 +41,12 @@ from eclair.ports import (
     Sets,
     Topic,
 )
-from eclair.refresh import Each, Refresh
+from eclair.push import Push
+from eclair.refresh import Refresh
+from eclair.report import Report
+
+if TYPE_CHECKING:
+    from eclair.adapters.dynamodb import Table
 
 WRITERS = 16
 """How many packages refresh writes side by side: DynamoDB answers each write in a few milliseconds."""
@@ -52,7 +58,11 @@ class Settings:
 
     index_table: str = ""
     advisories_table: str = ""
-    queues: Mapping[str, str] = field(default_factory=dict)
+    images_queue: str = ""
+    matches_queue: str = ""
+    sets_queue: str = ""
+    repositories_queue: str = ""
+    feeds_queue: str = ""
     topic: str = ""
     feeds: tuple[str, ...] = ()
     feed_mirror: str = ""
@@ -70,11 +80,14 @@ class Settings:
         def listed(name: str) -> tuple[str, ...]:
             return tuple(word.strip() for word in environment.get(name, "").split(",") if word.strip())
 
-        queues = {name: environment.get(f"ECLAIR_{name.upper()}_QUEUE", "") for name in QUEUES}
         return Settings(
             index_table=environment.get("ECLAIR_INDEX_TABLE", ""),
             advisories_table=environment.get("ECLAIR_ADVISORIES_TABLE", ""),
-            queues=queues,
+            images_queue=environment.get("ECLAIR_IMAGES_QUEUE", ""),
+            matches_queue=environment.get("ECLAIR_MATCHES_QUEUE", ""),
+            sets_queue=environment.get("ECLAIR_SETS_QUEUE", ""),
+            repositories_queue=environment.get("ECLAIR_REPOSITORIES_QUEUE", ""),
+            feeds_queue=environment.get("ECLAIR_FEEDS_QUEUE", ""),
             topic=environment.get("ECLAIR_TOPIC", ""),
             feeds=listed("ECLAIR_FEEDS"),
             feed_mirror=environment.get("ECLAIR_FEED_MIRROR", ""),
@@ -87,4 +100,246 @@ class Settings:
         )
 
 
-QUEUES = ("images", "matches", "sets", "repositories", "feeds")
+class Ports(Protocol):
+    """One adapter for each port."""
+
+    @property
+    def images(self) -> Images: ...
+    @property
+    def layers(self) -> Layers: ...
+    @property
+    def sets(self) -> Sets: ...
+    @property
+    def notices(self) -> Notices: ...
+    @property
+    def advisories(self) -> Advisories: ...
+    @property
+    def feeds(self) -> Feeds: ...
+    @property
+    def queues(self) -> Queues: ...
+    @property
+    def topic(self) -> Topic: ...
+    @property
+    def registry(self) -> Registry: ...
+    @property
+    def documents(self) -> Documents: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryPorts:
+    """Everything in memory, but for what is given."""
+
+    registry: Registry
+    documents: Documents
+    images: MemoryImages = field(default_factory=MemoryImages)
+    layers: MemoryLayers = field(default_factory=MemoryLayers)
+    sets: MemorySets = field(default_factory=MemorySets)
+    notices: MemoryNotices = field(default_factory=MemoryNotices)
+    advisories: MemoryAdvisories = field(default_factory=MemoryAdvisories)
+    feeds: MemoryFeeds = field(default_factory=MemoryFeeds)
+    queues: MemoryQueues = field(default_factory=MemoryQueues)
+    topic: MemoryTopic = field(default_factory=MemoryTopic)
+
+
+class AwsPorts:
+    """DynamoDB, SQS, SNS and the registries, each connected to when it is first asked for."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @cached_property
+    def images(self) -> Images:
+        from eclair.adapters.dynamodb_images import DynamoImages
+
+        return DynamoImages(self._index_table)
+
+    @cached_property
+    def layers(self) -> Layers:
+        from eclair.adapters.dynamodb_images import DynamoLayers
+
+        return DynamoLayers(self._index_table)
+
+    @cached_property
+    def sets(self) -> Sets:
+        from eclair.adapters.dynamodb_sets import DynamoSets
+
+        return DynamoSets(self._index_table)
+
+    @cached_property
+    def notices(self) -> Notices:
+        from eclair.adapters.dynamodb_notices import DynamoNotices
+
+        return DynamoNotices(self._index_table)
+
+    @cached_property
+    def advisories(self) -> Advisories:
+        from eclair.adapters.dynamodb_advisories import DynamoAdvisories
+
+        return DynamoAdvisories(self._advisories_table)
+
+    @cached_property
+    def feeds(self) -> Feeds:
+        from eclair.adapters.dynamodb_feeds import DynamoFeeds
+
+        return DynamoFeeds(self._advisories_table)
+
+    @cached_property
+    def queues(self) -> Queues:
+        import boto3
+
+        from eclair.adapters.sqs import QueueUrls, SqsQueues
+
+        settings = self._settings
+        urls = QueueUrls(
+            index=settings.images_queue,
+            match=settings.matches_queue,
+            judge=settings.sets_queue,
+            notify=settings.repositories_queue,
+            refresh=settings.feeds_queue,
+        )
+        return SqsQueues(boto3.client("sqs"), urls)
+
+    @cached_property
+    def topic(self) -> Topic:
+        import boto3
+
+        from eclair.adapters.sns import SnsTopic
+
+        return SnsTopic(boto3.client("sns"), self._settings.topic)
+
+    @cached_property
+    def registry(self) -> Registry:
+        from eclair.adapters.ecr import EcrCredentials
+        from eclair.adapters.registry import OciRegistry
+        from eclair.adapters.registry_client import RegistryPolicy
+
+        settings = self._settings
+        policy = RegistryPolicy(
+            allowed=(*settings.registries, *settings.insecure_registries), insecure=settings.insecure_registries
+        )
+        return OciRegistry(policy, credentials=EcrCredentials())
+
+    @cached_property
+    def documents(self) -> Documents:
+        from eclair.adapters.documents import documents
+
+        return documents(self._settings.feed_mirror)
+
+    @cached_property
+    def _index_table(self) -> "Table":
+        return self._table(self._settings.index_table)
+
+    @cached_property
+    def _advisories_table(self) -> "Table":
+        return self._table(self._settings.advisories_table)
+
+    def _table(self, name: str) -> "Table":
+        from eclair.adapters.dynamodb import Table
+
+        return Table(name, region=self._settings.region, host=self._settings.endpoint)
+
+
+class Application:
+    """The use cases over one set of ports."""
+
+    def __init__(self, ports: Ports, settings: Settings, clock: Clock = time.time, *, writers: int = 1) -> None:
+        self.ports = ports
+        self.settings = settings
+        self.clock = clock
+        self._writers = writers
+
+    @property
+    def queues(self) -> Queues:
+        return self.ports.queues
+
+    @property
+    def push(self) -> Push:
+        ports = self.ports
+        return Push(
+            images=ports.images, sets=ports.sets, queues=ports.queues, registry=ports.registry, clock=self.clock
+        )
+
+    @property
+    def index(self) -> Index:
+        ports = self.ports
+        return Index(
+            images=ports.images,
+            layers=ports.layers,
+            sets=ports.sets,
+            advisories=ports.advisories,
+            notices=ports.notices,
+            queues=ports.queues,
+            registry=ports.registry,
+            read_layer=_read_layer,
+            clock=self.clock,
+        )
+
+    @property
+    def refresh(self) -> Refresh:
+        ports = self.ports
+        return Refresh(
+            advisories=ports.advisories,
+            feeds=ports.feeds,
+            documents=ports.documents,
+            images=ports.images,
+            queues=ports.queues,
+            clock=self.clock,
+            each=ThreadPoolExecutor(self._writers).map if self._writers > 1 else map,
+        )
+
+    @property
+    def match(self) -> Match:
+        return Match(sets=self.ports.sets, queues=self.ports.queues)
+
+    @property
+    def judge(self) -> Judge:
+        ports = self.ports
+        return Judge(
+            sets=ports.sets,
+            advisories=ports.advisories,
+            notices=ports.notices,
+            queues=ports.queues,
+            clock=self.clock,
+        )
+
+    @property
+    def notify(self) -> Notify:
+        ports = self.ports
+        return Notify(
+            images=ports.images,
+            sets=ports.sets,
+            notices=ports.notices,
+            feeds=ports.feeds,
+            topic=ports.topic,
+            clock=self.clock,
+            feeds_in_use=frozenset(self.settings.feeds),
+            api_url=self.settings.api_url,
+        )
+
+    @property
+    def report(self) -> Report:
+        ports = self.ports
+        return Report(
+            images=ports.images,
+            layers=ports.layers,
+            sets=ports.sets,
+            advisories=ports.advisories,
+            feeds=ports.feeds,
+            clock=self.clock,
+        )
+
+
+def _read_layer(blob: BinaryIO, reference: LayerReference) -> Layer:
+    return read_layer(blob, reference, analysers(ecosystems.load().values(), distribution))
+
+
+@cache
+def on_aws() -> Application:
+    """Return the application of a deployed function, made once from its environment."""
+    settings = Settings.of(os.environ)
+    return Application(AwsPorts(settings), settings, writers=WRITERS)
+
+
+def in_memory(ports: MemoryPorts, settings: Settings | None = None, clock: Clock = time.time) -> Application:
+    """Return the application in one process, for `eclair scan` and for tests."""
+    return Application(ports, settings or Settings(), clock)

@@ -38,7 +38,6 @@ from eclair.model import (
     SetHead,
     SetId,
     Statement,
-    StatementChange,
     StatementKey,
     Tag,
     Verdict,
@@ -231,7 +230,8 @@ class Queues(Protocol):
 
     def index(self, requests: Sequence[IndexRequest]) -> None: ...
 
-    def match(self, changes: Sequence[StatementChange]) -> None: ...
+    def set_aside(self, record: str, reason: str) -> None:
+        """Leave a stream record that failed, JSON as it came, to be matched again, then dead-lettered."""
 
     def judge(self, requests: Sequence[JudgeRequest]) -> None: ...
 

@@ -357,7 +357,7 @@ class MemoryQueues:
     """`Queues` in memory: lists that a test or a command works off."""
 
     indexed: list[IndexRequest] = field(default_factory=list)
-    matched: list[StatementChange] = field(default_factory=list)
+    aside: list[tuple[str, str]] = field(default_factory=list)
     judged: list[JudgeRequest] = field(default_factory=list)
     notified: list[NotifyRequest] = field(default_factory=list)
     refreshed: list[RefreshRequest] = field(default_factory=list)
@@ -365,8 +365,8 @@ class MemoryQueues:
     def index(self, requests: Sequence[IndexRequest]) -> None:
         self.indexed.extend(requests)
 
-    def match(self, changes: Sequence[StatementChange]) -> None:
-        self.matched.extend(changes)
+    def set_aside(self, record: str, reason: str) -> None:
+        self.aside.append((record, reason))
 
     def judge(self, requests: Sequence[JudgeRequest]) -> None:
         self.judged.extend(requests)
