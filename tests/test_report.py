@@ -215,6 +215,7 @@ def test_hidden_states_are_counted_and_shown_when_all_are_asked_for() -> None:
 # --- coverage
 
 CENTOS = Distribution(id="centos", version="8", name="CentOS Linux 8", namespace=None, detail="no feed for centos 8")
+SOLARIS = replace(CENTOS, namespace="solaris:11")
 SID = replace(DEBIAN_12, version="99", namespace="debian:99")
 OLD = replace(DEBIAN_12, version="10", namespace="debian:10")
 LOADING = replace(LOADED, closed=False, last_success=0.0, rows=10)
@@ -237,10 +238,11 @@ UNREADABLE = replace(OPENSSL, version="not:a:version", source=Source(name="odd",
         (built(OPENSSL, distribution=SID), CoverageState.UNSUPPORTED, "says nothing of debian:99"),
         (built(OPENSSL, distribution=CENTOS), CoverageState.UNSUPPORTED, "no feed for centos 8"),
         (built(OPENSSL, distribution=None), CoverageState.UNSUPPORTED, "names its distribution"),
-        (built(OPENSSL, distribution=replace(CENTOS, namespace="solaris:11")), CoverageState.UNSUPPORTED, "no feed speaks"),
+        (built(OPENSSL, distribution=SOLARIS), CoverageState.UNSUPPORTED, "no feed speaks"),
         (built(OPENSSL, verdicts=None), CoverageState.LOADING, "being computed"),
         (built(OPENSSL, UNREADABLE), CoverageState.APPROXIMATE, "libssl3 not:a:version"),
         (built(OPENSSL, OTHERS), CoverageState.OK, "1 of 2 packages are not the distribution's"),
+        (built(OTHERS), CoverageState.APPROXIMATE, "1 of 1 packages are not the distribution's"),
         (built(), CoverageState.UNSUPPORTED, "no package database was found"),
         (built(distribution=None), CoverageState.UNSUPPORTED, "no package database was found"),
     ],
@@ -301,6 +303,7 @@ def test_an_empty_report_is_covered_only_if_everything_was_compared(
     part: FeedPart | None,
     packages: list[Package],
     problems: tuple[tuple[str, str], ...],
+    *,
     judged: bool,
     distribution: Distribution | None,
 ) -> None:
@@ -313,7 +316,7 @@ def test_an_empty_report_is_covered_only_if_everything_was_compared(
     )
     clean = all(coverage.state is CoverageState.OK for coverage in found.coverage)
     compared = (
-        bool(packages)
+        OPENSSL in packages
         and distribution is DEBIAN_12
         and judged
         and not problems
@@ -411,7 +414,7 @@ def test_a_vulnerability_is_what_the_feeds_say_of_it(fleet: Fleet) -> None:
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 100])
 def test_the_images_with_a_vulnerability_come_once_each_however_they_are_paged(fleet: Fleet, limit: int) -> None:
-    listed = []
+    listed: list[report.AffectedImage] = []
     page = None
     while True:
         found = fleet.application.report.images_with("CVE-2013-0337", page=page, limit=limit)

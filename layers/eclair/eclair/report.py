@@ -388,6 +388,8 @@ def _of_namespace(
         listed = ", ".join(f"{package.name} {package.version}" for package in unreadable[:NAMED])
         details.append(f"{len(unreadable)} packages with versions that cannot be compared: {listed}")
         state = CoverageState.APPROXIMATE if state is CoverageState.OK else state
+    if third_party == len(instances):
+        state = CoverageState.APPROXIMATE if state is CoverageState.OK else state
     if third_party:
         details.append(f"{third_party} of {len(instances)} packages are not the distribution's: listed, not compared")
     return Coverage(
