@@ -1,0 +1,203 @@
+"""The `eclair` command: the same core as the functions, in one process; and the local stack."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from eclair import distribution, ecosystems, feeds
+from eclair.adapters.archive import OpenArchive, open_archive
+from eclair.adapters.docker_config import DockerConfig
+from eclair.adapters.documents import CachedDocuments, documents
+from eclair.adapters.registry import OciRegistry
+from eclair.adapters.registry_client import RegistryPolicy
+from eclair.errors import EclairError
+from eclair.filesystem import analysers
+from eclair.model import CoverageState, Platform, Severity
+from eclair.reference import ArchiveReference, parse
+from eclair.report import ImageReport
+from eclair.scan import Scan
+from eclair.vercmp import compare_lines
+
+OK, MET, FAILED = 0, 1, 2
+USABLE = frozenset({CoverageState.OK, CoverageState.STALE, CoverageState.APPROXIMATE, CoverageState.UNSUPPORTED})
+"""What coverage may say of a namespace for which a feed was loaded."""
+COLOURS = {Severity.CRITICAL: "1;31", Severity.HIGH: "31", Severity.MEDIUM: "33", Severity.LOW: "36"}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command and exit with its code."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; 0 done, 1 `--fail-on` is met, 2 an error or no usable feed."""
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except EclairError as error:
+        print(f"eclair: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="eclair", description="Find what is vulnerable in container images.")
+    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
+    image = argparse.ArgumentParser(add_help=False)
+    image.add_argument(
+        "reference",
+        metavar="REF",
+        help="registry/repo:tag, oci:DIR, oci-archive:FILE, docker-archive:FILE[.gz] or dir:ROOTFS",
+    )
+    image.add_argument("--platform", default="linux/amd64", help="os/arch[/variant] of an index (linux/amd64)")
+    image.add_argument("--json", action="store_true", help="print JSON")
+    image.add_argument("--insecure-registry", action="append", default=[], metavar="HOST", help="speak http to it")
+    scan = verbs.add_parser("scan", parents=[image], help="report what is vulnerable in an image")
+    scan.add_argument("--feeds", default=",".join(sorted(feeds.load())), help="feeds to use (all)")
+    scan.add_argument(
+        "--feed-mirror", default="", metavar="DIR_OR_URL", help="read https://HOST/PATH from it/HOST/PATH"
+    )
+    scan.add_argument("--all", action="store_true", help="show the states that are hidden otherwise")
+    severities = [severity.value for severity in Severity if severity is not Severity.UNKNOWN]
+    scan.add_argument("--fail-on", choices=severities, help="exit with 1 at this severity or worse")
+    scan.set_defaults(command=_scan)
+    packages = verbs.add_parser("packages", parents=[image], help="list what is installed in an image")
+    packages.set_defaults(command=_packages)
+    vercmp = verbs.add_parser("vercmp", help="compare versions: lines `A B` on standard input give <, =, > or !")
+    vercmp.add_argument("scheme", metavar="SCHEME", help=f"one of {', '.join(sorted(ecosystems.load()))}")
+    vercmp.set_defaults(command=_vercmp)
+    _add_local(verbs)
+    return parser
+
+
+def _add_local(verbs: Any) -> None:
+    local = verbs.add_parser("local", help="the whole stack on this machine, on an emulator of AWS")
+    actions = local.add_subparsers(required=True, metavar="ACTION")
+    up = actions.add_parser("up", help="set up and start")
+    up.add_argument("--feed-mirror", default=None, metavar="DIR_OR_URL")
+    up.set_defaults(command=lambda options: _local("up", mirror=options.feed_mirror))
+    down = actions.add_parser("down", help="stop")
+    down.add_argument("--purge", action="store_true", help="forget everything")
+    down.set_defaults(command=lambda options: _local("down", purge=options.purge))
+    status = actions.add_parser("status", help="what runs, and what waits in the queues")
+    status.add_argument("--json", action="store_true")
+    status.set_defaults(command=lambda options: _local("status", as_json=options.json))
+    logs = actions.add_parser("logs", help="what a function logged")
+    logs.add_argument("function")
+    logs.add_argument("--follow", action="store_true")
+    logs.set_defaults(command=lambda options: _local("logs", options.function, follow=options.follow))
+
+
+def _local(action: str, *arguments: str, **options: object) -> int:
+    checkout = Path(__file__).resolve().parents[3]
+    if not (checkout / "infra" / "local" / "stack.py").is_file():
+        print("eclair: the local stack needs a checkout: install with `pip install -e .` from it", file=sys.stderr)
+        return FAILED
+    sys.path.insert(0, str(checkout))
+    stack = import_module("infra.local.stack")
+    return FAILED if getattr(stack, action)(*arguments, **options) is False else OK
+
+
+def _vercmp(options: argparse.Namespace) -> int:
+    for line in compare_lines(options.scheme, sys.stdin):
+        print(line)
+    return OK
+
+
+def _scan(options: argparse.Namespace) -> int:
+    report = _report(options, frozenset(options.feeds.split(",")), options.feed_mirror, all_states=options.all)
+    if options.json:
+        _print_json(asdict(report))
+    else:
+        _print_findings(report)
+    if not any(coverage.state in USABLE for coverage in report.coverage):
+        return FAILED
+    limit = Severity(options.fail_on).rank if options.fail_on else -1
+    return MET if any(finding.severity.rank <= limit for finding in report.findings) else OK
+
+
+def _packages(options: argparse.Namespace) -> int:
+    report = _report(options, frozenset(), "")
+    if options.json:
+        _print_json({name: value for name, value in asdict(report).items() if name != "findings"})
+    else:
+        rows = [(some.type, some.name, some.version, some.arch, some.introduced_in[:19]) for some in report.packages]
+        _print_table(("TYPE", "NAME", "VERSION", "ARCH", "LAYER"), rows)
+    return OK
+
+
+def _report(
+    options: argparse.Namespace, wanted: frozenset[str], mirror: str, *, all_states: bool = False
+) -> ImageReport:
+    reference = parse(options.reference)
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "eclair" / "feeds"
+    source = documents(mirror)
+    with _opened(reference, options.insecure_registry) as opened:
+        scan = Scan(
+            registry=opened.registry,
+            documents=source if mirror else CachedDocuments(source, cache),
+            platform=_platform(options.platform),
+            feeds=wanted,
+            say=_progress,
+        )
+        report = scan(opened.repository, opened.reference, all_states=all_states)
+    for failure in scan.failures:
+        print(f"eclair: {failure}", file=sys.stderr)
+    return report
+
+
+def _opened(reference: Any, insecure: Sequence[str]) -> Any:
+    if isinstance(reference, ArchiveReference):
+        readers = analysers(ecosystems.load().values(), distribution)
+        return open_archive(reference, paths=readers.exact, prefixes=readers.prefixes)
+    # On the command line it is the operator who names the registry.
+    host = reference.repository.split("/", 1)[0]
+    policy = RegistryPolicy(allowed=(host,), insecure=tuple(insecure), private=(host,))
+    registry = OciRegistry(policy, credentials=DockerConfig(Path.home() / ".docker" / "config.json"))
+    return nullcontext(OpenArchive(registry=registry, repository=reference.repository, reference=reference.reference))
+
+
+def _platform(text: str) -> Platform:
+    os_name, _, rest = text.partition("/")
+    architecture, _, variant = rest.partition("/")
+    return Platform(os=os_name, architecture=architecture, variant=variant)
+
+
+def _progress(text: str) -> None:
+    if sys.stderr.isatty():
+        print(text, file=sys.stderr)
+
+
+def _print_json(value: object) -> None:
+    sys.stdout.buffer.write(orjson.dumps(value) + b"\n")
+
+
+def _print_findings(report: ImageReport) -> None:
+    rows = [
+        (some.severity, some.vulnerability, some.package, some.version, some.fixed_version or some.state)
+        for some in report.findings
+    ]
+    _print_table(("SEVERITY", "VULNERABILITY", "PACKAGE", "INSTALLED", "FIXED IN"), rows)
+    print(f"\n{len(report.findings)} findings in {len(report.packages)} packages")
+    if report.hidden:
+        print("hidden: " + ", ".join(f"{count} {reason}" for reason, count in report.hidden.items()) + " (--all)")
+    for coverage in report.coverage:
+        print(f"coverage of {coverage.namespace or 'the image'}: {coverage.state} {coverage.detail}".rstrip())
+
+
+def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    for row in (columns, *rows):
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        colour = COLOURS.get(row[0]) if isinstance(row[0], Severity) and sys.stdout.isatty() else None
+        print(f"\x1b[{colour}m{line}\x1b[0m" if colour else line)
