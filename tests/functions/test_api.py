@@ -25,7 +25,7 @@ def test_the_description_is_openapi() -> None:
 
 def routes(app: APIGatewayRestResolver, function: str) -> set[tuple[str, str, str]]:
     found = [*app._static_routes, *app._dynamic_routes]
-    return {(re.sub(r"<(\w+)>", r"{\1}", route.path), route.method[0].lower(), function) for route in found}
+    return {(re.sub(r"<(\w+)>", r"{\1}", route.path), route.method.lower(), function) for route in found}
 
 
 def test_every_route_of_the_functions_is_described_and_no_other() -> None:
