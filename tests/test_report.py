@@ -542,3 +542,25 @@ def test_values_are_json_as_they_are(fleet: Fleet) -> None:
     digest = fleet.registry.tag_digests[SHOP]["1.0"]
     found = fleet.application.report.image(digest)
     assert orjson.loads(orjson.dumps(found)) == orjson.loads(orjson.dumps(asdict(found)))
+
+
+def test_an_image_that_is_affected_through_two_sets_comes_once_with_the_packages_of_both() -> None:
+    fleet = Fleet()
+    fleet.load("debian")
+    known = image(OPENSSL)
+    references = []
+    for number, package in enumerate([OPENSSL, replace(OPENSSL, name="openssl")]):
+        some = replace(package_set(package), id=SetId(f"set-{number}"))
+        fleet.ports.sets.begin(some)
+        fleet.ports.sets.link(some.id, ecosystems.load()["deb"].features(package, "debian:12"))
+        assert fleet.ports.sets.complete(some.id, [verdict(package, "CVE-2024-5535")], rev=0)
+        fleet.ports.sets.join(some.id, DIGEST, SHOP)
+        references.append(replace(known.sets[0], set=some.id))
+    fleet.ports.images.save_image(replace(known, sets=tuple(references)))
+    fleet.ports.images.add_membership(DIGEST, SHOP, "1.0")
+    for limit in (1, 100):
+        (found,) = fleet.application.report.images_with("CVE-2024-5535", limit=limit).images
+        assert [package.name for package in found.packages] == ["libssl3", "openssl"]
+    first = fleet.application.report.images_with("CVE-2024-5535", limit=1)
+    assert first.next
+    assert fleet.application.report.images_with("CVE-2024-5535", limit=1, page=first.next).images == ()
