@@ -549,7 +549,8 @@ def test_an_image_that_is_affected_through_two_sets_comes_once_with_the_packages
     fleet.load("debian")
     known = image(OPENSSL)
     references = []
-    for number, package in enumerate([OPENSSL, replace(OPENSSL, name="openssl")]):
+    vulnerable = replace(OPENSSL, version="3.0.11-1", source=Source(name="openssl", version="3.0.11-1"))
+    for number, package in enumerate([vulnerable, replace(vulnerable, name="openssl")]):
         some = replace(package_set(package), id=SetId(f"set-{number}"))
         fleet.ports.sets.begin(some)
         fleet.ports.sets.link(some.id, ecosystems.load()["deb"].features(package, "debian:12"))
