@@ -47,7 +47,9 @@ def demo(*, port: int | None = None) -> None:
     began = time.monotonic()
     with step("a further advisory, from its publication to the notice"):
         refresh(outputs, "debian")
-        wait_for(lambda: len(notices(outputs)) > len(told) and names_advisory(notices(outputs)[-1]), "the notice", PATIENCE)
+        wait_for(
+            lambda: len(notices(outputs)) > len(told) and names_advisory(notices(outputs)[-1]), "the notice", PATIENCE
+        )
     seconds = time.monotonic() - began
     say("")
     print_notice(notices(outputs)[-1], seconds)
@@ -117,5 +119,3 @@ def print_notice(notice: Any, seconds: float) -> None:
     """Print what the subscriber got."""
     say(json.dumps(notice, indent=2)[:6000])
     say(f"\n{seconds:.1f} seconds from publication to notice")
-
-

@@ -192,7 +192,8 @@ class Handler(BaseHTTPRequestHandler):
         except Refused as refused:
             self.close_connection = True  # what was sent with the request may not have been read
             errors = {"errors": [{"code": refused.code, "message": str(refused)}]}
-            self.answer(refused.status, json.dumps(errors).encode(), {"Content-Type": "application/json"})
+            headers = {"Content-Type": "application/json", "Connection": "close"}
+            self.answer(refused.status, json.dumps(errors).encode(), headers)
 
     def route(self, path: str) -> tuple[str, tuple[str, ...]]:
         """Return the name of what answers a path, with the parts of the path. Raises `Refused` where nothing does."""
