@@ -15,9 +15,10 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from infra.local import deployment
+from infra.local.build import ROOT
 from infra.local.processes import wait_for
 from infra.local.pusher import push_image
-from infra.local.stack import FOLDER, ROOT, port_of, say, step, table, up
+from infra.local.stack import FOLDER, port_of, say, step, table, up
 
 SAMPLES = ROOT / "tests" / "samples"
 IMAGE = SAMPLES / "oci" / "debian-bullseye"
@@ -65,7 +66,7 @@ class Api:
         """Return the answer, None where there is no such thing (yet)."""
         request = AWSRequest("GET", f"{self._url}{path}")
         SigV4Auth(Credentials("test", "test"), "execute-api", "us-east-1").add_auth(request)  # the API is closed
-        answer = requests.get(request.url, headers=dict(request.headers), timeout=30)
+        answer = requests.get(f"{self._url}{path}", headers=dict(request.headers), timeout=30)
         return answer.json() if answer.ok else None
 
     def image(self, digest: str) -> Any:

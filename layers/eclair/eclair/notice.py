@@ -122,8 +122,8 @@ def _counts(entries: Sequence[_Entry]) -> Mapping[str, object]:
     return {
         "changes": len(entries),
         "images": len({place.digest for entry in entries for place in entry.places}),
-        "by_severity": {severity: severities[severity] for severity in Severity if severities[severity]},
-        "by_change": {kind: kinds[kind] for kind in ChangeKind if kinds[kind]},
+        "by_severity": {str(severity): severities[severity] for severity in Severity if severities[severity]},
+        "by_change": {str(kind): kinds[kind] for kind in ChangeKind if kinds[kind]},
     }
 
 
