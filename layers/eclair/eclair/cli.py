@@ -87,6 +87,9 @@ def _add_local(verbs: Any) -> None:
     up.add_argument("--feed-mirror", default=None, metavar="DIR_OR_URL")
     up.add_argument("--port", type=int, default=None, help="where the emulator listens (4566)")
     up.set_defaults(command=lambda options: _local("up", mirror=options.feed_mirror, port=options.port))
+    demo = actions.add_parser("demo", help="push an image, publish an advisory, and see the notice arrive")
+    demo.add_argument("--port", type=int, default=None, help="where the emulator listens (4566)")
+    demo.set_defaults(command=lambda options: _local("demo", module="demo", port=options.port))
     down = actions.add_parser("down", help="stop")
     down.add_argument("--purge", action="store_true", help="forget everything")
     down.set_defaults(command=lambda options: _local("down", purge=options.purge))
@@ -99,14 +102,14 @@ def _add_local(verbs: Any) -> None:
     logs.set_defaults(command=lambda options: _local("logs", options.function, follow=options.follow))
 
 
-def _local(action: str, *arguments: str, **options: object) -> int:
+def _local(action: str, *arguments: str, module: str = "stack", **options: object) -> int:
     checkout = Path(__file__).resolve().parents[3]
     if not (checkout / "infra" / "local" / "stack.py").is_file():
         print("eclair: the local stack needs a checkout: install with `pip install -e .` from it", file=sys.stderr)
         return FAILED
     sys.path.insert(0, str(checkout))
-    stack = import_module("infra.local.stack")
-    return FAILED if getattr(stack, action)(*arguments, **options) is False else OK
+    part = import_module(f"infra.local.{module}")
+    return FAILED if getattr(part, action)(*arguments, **options) is False else OK
 
 
 def _vercmp(options: argparse.Namespace) -> int:
