@@ -18,7 +18,7 @@ from eclair import tar
 from eclair.bytestream import ByteStream, blocks_of
 from eclair.errors import BadDatabase, DigestMismatch, LimitExceeded
 from eclair.inflate import READ_SIZE, HashedBlocks, check_media_type, inflated
-from eclair.model import Digest, Inventory, Layer, LayerReference
+from eclair.model import Digest, Interest, Inventory, Layer, LayerReference
 from eclair.reference import parse_digest
 
 _LOGGER = logging.getLogger(__name__)
@@ -37,10 +37,7 @@ class FileReader(Protocol):
     def name(self) -> str: ...
 
     @property
-    def paths(self) -> frozenset[str]: ...
-
-    @property
-    def prefixes(self) -> tuple[str, ...]: ...
+    def interest(self) -> Interest: ...
 
     def read(self, path: str, content: BinaryIO) -> Inventory | None: ...
 
@@ -97,8 +94,8 @@ def analysers(ecosystems: Iterable[FileReader], distribution: DistributionReader
     prefixes: dict[str, tuple[Analyser, ...]] = {}
     for ecosystem in ecosystems:
         analyser = (Analyser(name=ecosystem.name, read=ecosystem.read),)
-        exact |= {path: exact.get(path, ()) + analyser for path in ecosystem.paths}
-        prefixes |= {prefix: prefixes.get(prefix, ()) + analyser for prefix in ecosystem.prefixes}
+        exact |= {path: exact.get(path, ()) + analyser for path in ecosystem.interest.paths}
+        prefixes |= {prefix: prefixes.get(prefix, ()) + analyser for prefix in ecosystem.interest.directories}
     analyser = (Analyser(name="distribution", read=distribution.read),)
     exact |= {path: exact.get(path, ()) + analyser for path in distribution.PATHS}
     return Analysers(exact=exact, prefixes=prefixes)

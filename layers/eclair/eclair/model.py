@@ -103,7 +103,8 @@ class Package:
 
     `type` is the purl type; `version` is written as the database writes it; `path` is the database or file, without
     a leading slash. `third_party` marks a package that the distribution did not build; it is listed, not matched.
-    `context` names what else decides which statements apply (module stream, repository ids, Pro).
+    `context` are the words, sorted and parted by blanks, that decide which statements apply: `module:NAME:STREAM`,
+    `repository:ID`, `pro`.
     """
 
     type: str
@@ -132,18 +133,36 @@ class Distribution:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Interest:
+    """Which files of a layer a reader asks for; all paths without leading slash.
+
+    `paths` are exact. Of `directories` (ending in `/`) every file directly within is read. `names` are base names and
+    `suffixes` the ends of paths, anywhere in the file system (`package.json`, `.jar`, `.dist-info/METADATA`). `magics`
+    are the first bytes of regular files, anywhere (`\\x7fELF`).
+    """
+
+    paths: frozenset[str] = frozenset()
+    directories: tuple[str, ...] = ()
+    names: frozenset[str] = frozenset()
+    suffixes: tuple[str, ...] = ()
+    magics: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
     """What one file of a layer contributes: packages, or facts about the distribution.
 
     `analyser` names the ecosystem module (`dpkg`, `apk`, …) or `distribution`. `facts` are the key-value pairs of a
-    distribution file (os-release variables, the release in /etc/apk/repositories). `problem` says what could not be
-    read; it is set beside the packages that could.
+    distribution file (os-release variables, the release in /etc/apk/repositories). `owned` are the (path, package
+    name) of files that the package manager installed, of a database or one of its file lists. `problem` says what
+    could not be read; it is set beside the packages that could.
     """
 
     path: str
     analyser: str
     packages: tuple[Package, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
+    owned: tuple[tuple[str, str], ...] = ()
     problem: str | None = None
 
 

@@ -103,8 +103,13 @@ def verdicts(feature: Feature, statements: Iterable[Statement]) -> tuple[Verdict
 
 
 def _of_stream(feature: Feature, statements: Sequence[Statement]) -> Sequence[Statement]:
-    """Return the statements of the feature's own stream; where it has none, those of no stream."""
-    own = [statement for statement in statements if statement.stream and statement.stream == feature.context]
+    """Return the statements of the feature's own stream; where it has none, those of no stream.
+
+    A stream and a context are words (`module:nodejs:18`, `repository:ID`): every word of the stream has to be one of
+    the context.
+    """
+    context = frozenset(feature.context.split())
+    own = [said for said in statements if said.stream and context.issuperset(said.stream.split())]
     return own or [statement for statement in statements if not statement.stream]
 
 

@@ -1,14 +1,14 @@
 """What is installed, and which version is newer: one file per ecosystem, found by being in this folder."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from eclair import distribution
 from eclair.errors import BadVersion
-from eclair.model import UNREADABLE, Distribution, Feature, Inventory, Package
+from eclair.model import UNREADABLE, Distribution, Feature, Interest, Inventory, Package
 
 
 class Ecosystem(Protocol):
@@ -30,15 +30,14 @@ class Ecosystem(Protocol):
         """The version of the analyser: raise it when the same file would give another inventory."""
 
     @property
-    def paths(self) -> frozenset[str]:
-        """The exact paths it reads, without leading slash."""
-
-    @property
-    def prefixes(self) -> tuple[str, ...]:
-        """The directories (ending in `/`) of which it reads every file directly within."""
+    def interest(self) -> Interest:
+        """The files it reads."""
 
     def read(self, path: str, content: BinaryIO) -> Inventory | None:
-        """Return what the file says, None where it is none of ours; what cannot be read is its `problem`."""
+        """Return what the file says, None where it is none of ours; what cannot be read is its `problem`.
+
+        `content` is seekable and stands at its beginning. Raises `BadDatabase` where nothing could be read.
+        """
 
     def key(self, version: str) -> bytes:
         """Return a byte string that orders as the version does. Raises `BadVersion`."""
@@ -51,6 +50,22 @@ class Ecosystem(Protocol):
 
     def purl(self, package: Package, distribution: Distribution | None) -> str:
         """Return the package URL (purl specification) of the package."""
+
+
+@runtime_checkable
+class Comparing(Protocol):
+    """An ecosystem whose order has versions that no byte key can hold; they are compared one by one."""
+
+    def compare(self, one: str, other: str) -> int:
+        """Return a negative number, zero or a positive one. Raises `BadVersion` for what is no version at all."""
+
+
+@runtime_checkable
+class Hinted(Protocol):
+    """An ecosystem whose packages are also told apart by facts of other files: repositories, subscriptions."""
+
+    def hinted(self, packages: Sequence[Package], facts: Sequence[tuple[str, str]]) -> tuple[Package, ...]:
+        """Return the packages with their contexts, from the facts that this ecosystem's readers found in the image."""
 
 
 @cache

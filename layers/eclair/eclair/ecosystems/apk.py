@@ -18,10 +18,14 @@ from typing import BinaryIO, Final
 
 from eclair.ecosystems import Ecosystem
 from eclair.errors import BadInput, BadVersion
-from eclair.model import Distribution, Feature, Inventory, Package, Source
+from eclair.model import Distribution, Feature, Interest, Inventory, Package, Source
 from eclair.os_package import namespace_among, os_purl, source_feature
 from eclair.paragraphs import Faults, Paragraph, read_paragraphs, text
 from eclair.version_key import LONGEST, number, quoted
+
+_INTEREST: Final = Interest(
+    paths=frozenset(("lib/apk/db/installed", "usr/lib/apk/db/installed", "var/lib/apk/db/installed"))
+)
 
 _FAMILIES: Final = frozenset(("alpine", "wolfi", "chainguard"))
 
@@ -63,8 +67,7 @@ class Apk:
     name: str = "apk"
     scheme: str = "apk"
     version: int = 1
-    paths: frozenset[str] = frozenset(("lib/apk/db/installed", "usr/lib/apk/db/installed", "var/lib/apk/db/installed"))
-    prefixes: tuple[str, ...] = ()
+    interest: Interest = _INTEREST
 
     def read(self, path: str, content: BinaryIO) -> Inventory | None:
         """Return the installed packages; of several paragraphs about one package the last decides."""

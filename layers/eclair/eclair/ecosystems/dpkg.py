@@ -15,13 +15,14 @@ from typing import BinaryIO, Final
 
 from eclair.ecosystems import Ecosystem
 from eclair.errors import BadInput, BadVersion
-from eclair.model import Distribution, Feature, Inventory, Package, Source
+from eclair.model import Distribution, Feature, Interest, Inventory, Package, Source
 from eclair.os_package import namespace_among, os_purl, source_feature
 from eclair.paragraphs import Faults, Paragraph, read_paragraphs, text
 from eclair.version_key import LONGEST, number, quoted
 
 _STATUS: Final = "var/lib/dpkg/status"
 _STATUS_D: Final = "var/lib/dpkg/status.d/"
+_INTEREST: Final = Interest(paths=frozenset((_STATUS,)), directories=(_STATUS_D,))
 _NO_DATABASES: Final = (".md5sums", ".list")
 
 _FAMILIES: Final = frozenset(("debian", "ubuntu"))
@@ -90,8 +91,7 @@ class Dpkg:
     name: str = "dpkg"
     scheme: str = "deb"
     version: int = 1
-    paths: frozenset[str] = frozenset((_STATUS,))
-    prefixes: tuple[str, ...] = (_STATUS_D,)
+    interest: Interest = _INTEREST
 
     def read(self, path: str, content: BinaryIO) -> Inventory | None:
         """Return the installed packages; of several paragraphs about one package the last decides."""
