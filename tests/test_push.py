@@ -480,6 +480,19 @@ def check(world: World) -> None:
     assert {member.digest for member in world.sets.members(SET).items} == set(world.truth())
 
 
+@pytest.mark.parametrize("crash_at", range(32))
+def test_the_deletion_of_a_tagged_index_is_finished_after_a_crash_anywhere(crash_at: int) -> None:
+    world = World()
+    pushed = happen(world, ("index", "a", 0), world.now)
+    deliver(world, pushed)
+    world.now += 1
+    happen(world, ("untag", "a", 0), world.now)
+    (deleted,) = happen(world, ("delete", "", 0), world.now)
+    deliver_half(world, deleted, crash_at)
+    deliver(world, [deleted, *pushed])
+    check(world)
+
+
 @settings(max_examples=300, deadline=None)
 @given(moves=MOVES, ticks=st.lists(st.sampled_from([0.0, 0.4, 1.0]), min_size=5, max_size=5), choose=st.data())
 def test_any_order_repeats_and_crashes_end_in_what_the_registry_says(
@@ -517,6 +530,19 @@ def deliver_half(world: World, hint: Hint | None, crash_at: int) -> None:
     finally:
         world.stepping.step = lambda: None
     world.index()
+
+
+@pytest.mark.parametrize("crash_at", range(32))
+def test_the_deletion_of_a_tagged_index_is_finished_after_a_crash_anywhere(crash_at: int) -> None:
+    world = World()
+    pushed = happen(world, ("index", "a", 0), world.now)
+    deliver(world, pushed)
+    world.now += 1
+    happen(world, ("untag", "a", 0), world.now)
+    (deleted,) = happen(world, ("delete", "", 0), world.now)
+    deliver_half(world, deleted, crash_at)
+    deliver(world, [deleted, *pushed])
+    check(world)
 
 
 @settings(max_examples=300, deadline=None)

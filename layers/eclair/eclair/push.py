@@ -161,7 +161,8 @@ class Push:
             return
         self._expel_gone(repository, (digest,))
         for tag in self.images.tags(repository):
-            if digest in (tag.digest, *tag.images, *tag.stale):
+            unfinished = tag.digest == NOWHERE or tag.stale  # by a delivery that crashed, perhaps of this very event
+            if unfinished or digest in (tag.digest, *tag.images):
                 self._level_tag(repository, tag.name, math.floor(self.clock()))
 
     def _admit(self, repository: Repository, found: Iterable[Image]) -> None:

@@ -15,8 +15,8 @@ from eclair.model import UNREADABLE, KeyRange, Kind, PackageKey
 
 LONGEST_PARTITION_KEY = 2048
 LONGEST_SORT_KEY = 1024
-CUT = LONGEST_SORT_KEY - 17
-"""How much of a key that is too long is kept, before 00 and 16 bytes of a digest."""
+CUT = LONGEST_SORT_KEY - 33
+"""How much of a key that is too long is kept, before 00 and 32 hexadecimal digits (no suffix holds FF) of a digest."""
 
 UNREADABLE_ROWS = KeyRange(lower=UNREADABLE + b"\x00", upper=UNREADABLE + b"\x00\xff")
 """Where the features stand whose version has no key."""
@@ -33,7 +33,7 @@ def partition(kind: str, name: str) -> str:
 def named(*parts: str) -> bytes:
     """Return the sort key of what has that name; it orders as the name does."""
     key = utf8("#".join(parts))
-    return key if len(key) <= LONGEST_SORT_KEY else key[:CUT] + b"\x00" + hashlib.sha256(key).digest()[:16]
+    return key if len(key) <= LONGEST_SORT_KEY else _cut(key, key)
 
 
 def numbered(kind: bytes, number: int) -> bytes:
@@ -47,7 +47,11 @@ def framed(key: bytes, *suffix: str) -> bytes:
     whole = key + b"\x00" + tail
     if len(whole) <= LONGEST_SORT_KEY:
         return whole
-    return key[:CUT] + b"\x00" + hashlib.sha256(whole).digest()[:16]
+    return _cut(key, whole)
+
+
+def _cut(key: bytes, whole: bytes) -> bytes:
+    return key[:CUT] + b"\x00" + hashlib.sha256(whole).hexdigest()[:32].encode()
 
 
 def lower_argument(lower: bytes) -> bytes:
