@@ -7,46 +7,20 @@ shape is recorded as a fault, and reading goes on with the next line: one broken
 
 import io
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import BinaryIO, Final
 
 from eclair.errors import BadInput
+from eclair.faults import Faults
 
 LARGEST: Final = 32 << 20
 """Bytes of a database that are read, and held in memory meanwhile; a full desktop has some five million."""
-
-_NAMED: Final = 5
-"""Faults that are named one by one; the rest is counted."""
 
 _LONGEST_WORD: Final = 4096
 """Bytes of a name or version; the longest real one has some hundred."""
 
 _BLANKS: Final = frozenset(b" \t")
 _EMPTY: Final = frozenset((b"\n", b"\r\n"))
-
-
-@dataclass(slots=True)
-class Faults:
-    """What could not be read, in a bounded number of words."""
-
-    named: list[str] = field(default_factory=list)
-    count: int = 0
-
-    def add(self, line: int, reason: str) -> None:
-        """Record that something at this line could not be read."""
-        self.count += 1
-        if self.count <= _NAMED:
-            self.named.append(f"line {line}: {reason}")
-
-    def __str__(self) -> str:
-        places = "1 place" if self.count == 1 else f"{self.count} places"
-        more = f"; and {self.count - _NAMED} more" if self.count > _NAMED else ""
-        return f"could not be read in {places}: {'; '.join(self.named)}{more}"
-
-    @property
-    def problem(self) -> str | None:
-        """Return all of it as the problem of an inventory, None where there was none."""
-        return str(self) if self.count else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +45,11 @@ def read_paragraphs(
                 fields, begin = {}, 0
         elif line[0] in _BLANKS:
             if not begin:
-                faults.add(number, "continues no field")
+                faults.add(f"line {number}", "continues no field")
         else:
             name, colon, value = line.partition(b":")
             if not colon:
-                faults.add(number, "is no 'Field: value'")
+                faults.add(f"line {number}", "is no 'Field: value'")
                 continue
             begin = begin or number
             if (name := canonical(name)) in wanted:
@@ -83,12 +57,12 @@ def read_paragraphs(
     if begin:
         yield Paragraph(line=begin, fields=fields)
     if content.read(1):
-        faults.add(number, f"the file is larger than {LARGEST} bytes, the rest was not read")
+        faults.add(f"line {number}", f"the file is larger than {LARGEST} bytes, the rest was not read")
 
 
 def _set(fields: dict[bytes, bytes], name: bytes, value: bytes, faults: Faults, number: int) -> None:
     if name in fields:
-        faults.add(number, f"field {name.decode()} stands twice in one paragraph")
+        faults.add(f"line {number}", f"field {name.decode()} stands twice in one paragraph")
     fields[name] = value.strip()
 
 

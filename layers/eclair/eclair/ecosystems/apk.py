@@ -18,9 +18,10 @@ from typing import BinaryIO, Final
 
 from eclair.ecosystems import Ecosystem
 from eclair.errors import BadInput, BadVersion
+from eclair.faults import Faults
 from eclair.model import Distribution, Feature, Interest, Inventory, Package, Source
 from eclair.os_package import namespace_among, os_purl, source_feature
-from eclair.paragraphs import Faults, Paragraph, read_paragraphs, text
+from eclair.paragraphs import Paragraph, read_paragraphs, text
 from eclair.version_key import LONGEST, number, quoted
 
 _INTEREST: Final = Interest(
@@ -77,7 +78,7 @@ class Apk:
             try:
                 package = _package(paragraph, path)
             except BadInput as error:
-                faults.add(paragraph.line, str(error))
+                faults.add(f"line {paragraph.line}", str(error))
             else:
                 packages[package.name] = package
         return Inventory(path=path, analyser=self.name, packages=tuple(packages.values()), problem=faults.problem)

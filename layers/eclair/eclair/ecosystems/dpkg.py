@@ -15,9 +15,10 @@ from typing import BinaryIO, Final
 
 from eclair.ecosystems import Ecosystem
 from eclair.errors import BadInput, BadVersion
+from eclair.faults import Faults
 from eclair.model import Distribution, Feature, Interest, Inventory, Package, Source
 from eclair.os_package import namespace_among, os_purl, source_feature
-from eclair.paragraphs import Faults, Paragraph, read_paragraphs, text
+from eclair.paragraphs import Paragraph, read_paragraphs, text
 from eclair.version_key import LONGEST, number, quoted
 
 _STATUS: Final = "var/lib/dpkg/status"
@@ -108,7 +109,7 @@ class Dpkg:
             try:
                 packages[key] = _package(paragraph, path)
             except BadInput as error:
-                faults.add(paragraph.line, str(error))
+                faults.add(f"line {paragraph.line}", str(error))
         return Inventory(path=path, analyser=self.name, packages=tuple(packages.values()), problem=faults.problem)
 
     def key(self, version: str) -> bytes:
@@ -155,7 +156,7 @@ def _installed(paragraph: Paragraph, faults: Faults) -> bool:
     if not _SELECTED_FOR_REMOVAL.isdisjoint(words) or not _NOT_INSTALLED.isdisjoint(words):
         return False
     if _INSTALLED.isdisjoint(words):
-        faults.add(paragraph.line, "a status that dpkg does not have; taken as installed")
+        faults.add(f"line {paragraph.line}", "a status that dpkg does not have; taken as installed")
     return True
 
 

@@ -1,0 +1,34 @@
+"""What could not be read in a file, said in a bounded number of words?"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+_NAMED: Final = 5
+"""Faults that are named one by one; the rest is counted."""
+
+_LONGEST: Final = 300
+"""Characters of one fault; what a file says of itself may be quoted in it."""
+
+
+@dataclass(slots=True)
+class Faults:
+    """What could not be read, place by place."""
+
+    named: list[str] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, place: str, reason: str) -> None:
+        """Record that something at a place (`line 3`, `page 7`) could not be read."""
+        self.count += 1
+        if self.count <= _NAMED:
+            self.named.append(f"{place}: {reason}"[:_LONGEST])
+
+    def __str__(self) -> str:
+        places = "1 place" if self.count == 1 else f"{self.count} places"
+        more = f"; and {self.count - _NAMED} more" if self.count > _NAMED else ""
+        return f"could not be read in {places}: {'; '.join(self.named)}{more}"
+
+    @property
+    def problem(self) -> str | None:
+        """Return all of it as the problem of an inventory, None where there was none."""
+        return str(self) if self.count else None
