@@ -21,7 +21,7 @@ from pathlib import Path
 from infra.local.processes import StackError
 
 ROOT = Path(__file__).resolve().parents[2]
-EMULATOR = ROOT / "infra" / "local" / "requirements.txt"
+EMULATOR = ROOT / "infra" / "tools" / "emulator.lock"
 DEPENDENCIES = ROOT / "layers" / "dependencies" / "requirements.txt"
 LAYER = ROOT / "layers" / "eclair"
 FUNCTIONS = ROOT / "functions"
@@ -48,7 +48,7 @@ def emulator(cache: Path) -> Path:
         shutil.rmtree(home, ignore_errors=True)
         home.parent.mkdir(parents=True, exist_ok=True)
         make_environment(home)
-        install(["--requirement", str(EMULATOR)], python)
+        install(["--require-hashes", "--requirement", str(EMULATOR)], python)
         (home / "complete").touch()
     return python
 

@@ -9,77 +9,68 @@ import time
 from pathlib import Path
 from typing import Any
 
-import requests
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
-
-from infra.local import deployment
 from infra.local.build import ROOT
-from infra.local.processes import wait_for
-from infra.local.pusher import push_image
-from infra.local.stack import FOLDER, port_of, say, step, table, up
+from infra.local.flow import Flow
+from infra.local.stack import FOLDER, say, step, table, up
 
 SAMPLES = ROOT / "tests" / "samples"
 IMAGE = SAMPLES / "oci" / "debian-bullseye"
 REPOSITORY, TAG = "demo/debian", "bullseye"
-PATIENCE = 60.0
-"""Seconds to wait for each step of the flow, which takes a few at the most."""
+ADVISORY = "CVE-2024-13176"
+"""What the second revision says and the first does not."""
+ROWS = 25
+"""How many findings the table shows."""
+
+NEXT = """
+The stack goes on running: `eclair local status` looks at it, `eclair local down --purge` ends it and forgets all.
+  your own image   docker push {registry}/NAME:TAG, or eclair local push OCI_LAYOUT NAME:TAG
+  its report       eclair local report NAME:TAG
+  the live feeds   eclair local up, then eclair local refresh debian
+  without a stack  eclair scan REGISTRY/NAME:TAG
+(all of them as .venv/bin/eclair)"""
 
 
-def demo(*, port: int | None = None) -> None:
-    """Bring the stack up, push an image, publish an advisory, and print the report and the notice."""
-    mirror = FOLDER / "demo-mirror"
+def demo(*, folder: Path = FOLDER, port: int | None = None) -> float:
+    """Bring the stack up, push an image, publish an advisory, print the report and the notice.
+
+    Return the seconds from the advisory's publication to the notice's arrival.
+    """
+    mirror = folder / "demo-mirror"
     publish("mirror-1", mirror)
-    outputs = up(mirror=mirror, port=port)
-    api = Api(outputs["ApiUrl"])
+    flow = Flow(outputs=up(mirror=mirror, folder=folder, port=port))
+    load_first_revision(flow)
+    name = f"{flow.outputs['Registry']}/{REPOSITORY}:{TAG}"
+    with step(f"the push of {name} until its report is there"):
+        digest = flow.push(IMAGE, REPOSITORY, TAG)
+    say(f"\nThe report of {name}\n")
+    print_report(flow.get(f"/images/{digest}"))
+    notice, seconds = publish_advisory(flow, mirror)
+    say(f"\nThe notice, {seconds:.1f} seconds after the publication of {ADVISORY}\n")
+    print_notice(notice)
+    say(NEXT.format(registry=flow.outputs["Registry"]))
+    return seconds
+
+
+def load_first_revision(flow: Flow) -> None:
+    """Load the feed without the advisory; an earlier demonstration's is withdrawn by that, which is told too."""
+    told = len(flow.notices())
+    published = flow.get(f"/vulnerabilities/{ADVISORY}/images") or {}
     with step("the feed's first revision"):
-        before = api.loaded("debian")
-        refresh(outputs, "debian")
-        wait_for(lambda: api.loaded("debian") > before, "the feed to be loaded", PATIENCE)
-    repository = f"{outputs['Registry']}/{REPOSITORY}"
-    with step(f"the push of {repository}:{TAG}"):
-        digest = push_image(IMAGE, f"http://{outputs['Registry']}", REPOSITORY, TAG)
-        wait_for(lambda: api.is_indexed(digest), "the image to be indexed", PATIENCE)
-    say("")
-    print_report(api.image(digest))
-    told = notices(outputs)
-    publish("mirror-2", mirror)
+        flow.refresh("debian")
+    if published.get("images"):
+        with step("the notice that the advisory of the demonstration before was withdrawn"):
+            flow.told(told, lambda body: names(body, "withdrawn"))
+
+
+def publish_advisory(flow: Flow, mirror: Path) -> tuple[Any, float]:
+    """Put the second revision where the feeds are read and ask for a refresh; return the notice and the seconds."""
+    told = len(flow.notices())
     began = time.monotonic()
-    with step("a further advisory, from its publication to the notice"):
-        refresh(outputs, "debian")
-        wait_for(lambda: any(map(names_advisory, notices(outputs)[len(told) :])), "the notice", PATIENCE)
-    seconds = time.monotonic() - began
-    say("")
-    print_notice(next(filter(names_advisory, reversed(notices(outputs)))), seconds)
-
-
-class Api:
-    """The stack's REST API."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    def get(self, path: str) -> Any:
-        """Return the answer, None where there is no such thing (yet)."""
-        request = AWSRequest("GET", f"{self._url}{path}")
-        SigV4Auth(Credentials("test", "test"), "execute-api", "us-east-1").add_auth(request)  # the API is closed
-        answer = requests.get(f"{self._url}{path}", headers=dict(request.headers), timeout=30)
-        return answer.json() if answer.ok else None
-
-    def image(self, digest: str) -> Any:
-        """Return the report of an image."""
-        return self.get(f"/images/{digest}")
-
-    def is_indexed(self, digest: str) -> bool:
-        """Say whether the report of the image stands."""
-        report = self.image(digest)
-        return report is not None and report["state"] == "indexed"
-
-    def loaded(self, feed: str) -> float:
-        """Return when the feed was last loaded."""
-        found = (self.get("/feeds") or {}).get("feeds", [])
-        return max((one["last_success"] or 0 for one in found if one["feed"] == feed), default=0)
+    with step(f"{ADVISORY}, from its publication to the notice"):
+        publish("mirror-2", mirror)
+        flow.refresh("debian")
+        notice = flow.told(told, lambda body: names(body, "newly-affected"))
+    return notice, time.monotonic() - began
 
 
 def publish(revision: str, mirror: Path) -> None:
@@ -87,35 +78,26 @@ def publish(revision: str, mirror: Path) -> None:
     shutil.copytree(SAMPLES / "feeds" / revision, mirror, dirs_exist_ok=True)
 
 
-def refresh(outputs: dict[str, str], feed: str) -> None:
-    """Ask for a refresh, as the schedule does."""
-    sqs = deployment.client("sqs", port_of(FOLDER))
-    sqs.send_message(QueueUrl=outputs["FeedsQueueUrl"], MessageBody=json.dumps({"feed": feed}))
-
-
-def notices(outputs: dict[str, str]) -> list[Any]:
-    """Return what the subscriber was told so far."""
-    file = Path(outputs["Notices"])
-    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
-
-
-def names_advisory(notice: Any) -> bool:
-    """Say whether a notice was caused by an advisory."""
-    return "advisory" in json.loads(notice["Message"])["causes"]
+def names(body: Any, change: str) -> bool:
+    """Say whether a notice was caused by an advisory and tells that change of the demonstration's one."""
+    told = {(one["vulnerability"], one["change"]) for one in body["changes"]}
+    return "advisory" in body["causes"] and (ADVISORY, change) in told
 
 
 def print_report(report: Any) -> None:
-    """Print the findings as a table."""
-    columns = ("severity", "vulnerability", "package", "version", "fixed_version")
-    rows = [tuple(str(one[name] or one["state"]) for name in columns) for one in report["findings"]]
-    say(table(columns, rows))
+    """Print the findings as a table, the worst first."""
+    columns = ("severity", "vulnerability", "package", "version", "state", "fixed_version")
+    findings = report["findings"]
+    say(table(columns, [tuple(str(one[name] or "-") for name in columns) for one in findings[:ROWS]]))
+    if len(findings) > ROWS:
+        say(f"... and {len(findings) - ROWS} more")
+    say("")
     for one in report["coverage"]:
         say(f"coverage of {one['namespace']}: {one['state']} {one['detail']}".rstrip())
     say("")
 
 
-def print_notice(notice: Any, seconds: float) -> None:
+def print_notice(notice: Any) -> None:
     """Print what the subscriber got."""
     say(notice["Subject"])
     say(json.dumps(json.loads(notice["Message"]), indent=2))
-    say(f"\n{seconds:.1f} seconds from publication to notice")

@@ -21,6 +21,8 @@ from infra.local.processes import LOOPBACK, Process, StackError, wait_for
 
 FOLDER = ROOT / ".local"
 PORT = 4566
+TOLD = ("ApiUrl", "Registry", "WebhookUrl", "TopicArn", "Notices")
+"""The outputs that `up` prints."""
 VERBS = ("push", "index", "refresh", "match", "judge", "notify", "report")
 
 
@@ -95,7 +97,8 @@ def up(
         start_registry(stack)
         start_subscriber(stack, outputs["TopicArn"])
     say("")
-    say(table(("output", "value"), [(name, value) for name, value in outputs.items() if name != "WebhookSecret"]))
+    say(table(("output", "value"), [(name, outputs[name]) for name in TOLD]))
+    say(f"(all outputs: {stack.outputs})\n")
     return outputs
 
 

@@ -90,6 +90,20 @@ def _add_local(verbs: Any) -> None:
     demo = actions.add_parser("demo", help="push an image, publish an advisory, and see the notice arrive")
     demo.add_argument("--port", type=int, default=None, help="where the emulator listens (4566)")
     demo.set_defaults(command=lambda options: _local("demo", module="demo", port=options.port))
+    push = actions.add_parser("push", help="push an OCI layout to the stack's registry and print its report")
+    push.add_argument("layout", metavar="OCI_LAYOUT", help="a folder, or a tar archive of one")
+    push.add_argument("name", metavar="NAME:TAG")
+    push.set_defaults(command=lambda options: _local("push", options.layout, options.name, module="use"))
+    report = actions.add_parser("report", help="print the report of an image that was pushed")
+    report.add_argument("name", metavar="NAME:TAG")
+    report.add_argument("--json", action="store_true")
+    report.set_defaults(command=lambda options: _local("report", options.name, module="use", as_json=options.json))
+    refresh = actions.add_parser("refresh", help="refresh feeds now and wait for it")
+    refresh.add_argument("feeds", metavar="FEED", nargs="+")
+    refresh.set_defaults(command=lambda options: _local("refresh", options.feeds, module="use"))
+    notices = actions.add_parser("notices", help="print what the subscriber was told so far")
+    notices.add_argument("--json", action="store_true")
+    notices.set_defaults(command=lambda options: _local("notices", module="use", as_json=options.json))
     down = actions.add_parser("down", help="stop")
     down.add_argument("--purge", action="store_true", help="forget everything")
     down.set_defaults(command=lambda options: _local("down", purge=options.purge))
@@ -102,14 +116,18 @@ def _add_local(verbs: Any) -> None:
     logs.set_defaults(command=lambda options: _local("logs", options.function, follow=options.follow))
 
 
-def _local(action: str, *arguments: str, module: str = "stack", **options: object) -> int:
+def _local(action: str, *arguments: object, module: str = "stack", **options: object) -> int:
     checkout = Path(__file__).resolve().parents[3]
     if not (checkout / "infra" / "local" / "stack.py").is_file():
         print("eclair: the local stack needs a checkout: install with `pip install -e .` from it", file=sys.stderr)
         return FAILED
     sys.path.insert(0, str(checkout))
     part = import_module(f"infra.local.{module}")
-    return FAILED if getattr(part, action)(*arguments, **options) is False else OK
+    try:
+        return FAILED if getattr(part, action)(*arguments, **options) is False else OK
+    except import_module("infra.local.processes").StackError as error:
+        print(f"eclair: {error}", file=sys.stderr)
+        return FAILED
 
 
 def _vercmp(options: argparse.Namespace) -> int:
