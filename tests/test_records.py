@@ -7,7 +7,7 @@ import pytest
 
 from eclair.errors import BadFeed
 from eclair.model import Effect, Kind, PackageKey, Range, Severity, State, Statement
-from eclair.records import TEXT_LIMIT, mapping, package_statements, sequence, text, words
+from eclair.records import TEXT_LIMIT, advisory_statements, mapping, package_statements, sequence, text, words
 
 PACKAGE = PackageKey(scheme="deb", namespace="debian:12", kind=Kind.SOURCE, name="foo")
 STATEMENT = Statement(
@@ -35,7 +35,7 @@ SAID_ANEW: dict[str, Any] = {
     "stream": "nodejs:18",
     "withdrawn": True,
 }
-WHEN_SAID: dict[str, Any] = {"revision": "r2", "seq": 7, "first_load": True}
+WHEN_SAID: dict[str, Any] = {"revision": "r2", "seq": 7, "first_load": True, "first_seen": 1.0, "changed": 2.0}
 WHERE_SAID = {"feed", "package"}
 
 
@@ -60,6 +60,17 @@ def test_the_digest_does_not_follow_when_it_was_said(name: str) -> None:
 def test_statements_are_sorted_so_that_their_order_says_nothing() -> None:
     assert package_statements(PACKAGE, [OTHER, STATEMENT]) == package_statements(PACKAGE, [STATEMENT, OTHER])
     assert digest(STATEMENT, OTHER) != digest(STATEMENT)
+
+
+def test_of_an_advisory_the_packages_are_said_too() -> None:
+    elsewhere = replace(STATEMENT, package=replace(PACKAGE, name="bar"))
+    streamed = replace(STATEMENT, stream="module:foo:1")
+    both = advisory_statements("CVE-2024-1", [streamed, STATEMENT, elsewhere])
+    assert both == advisory_statements("CVE-2024-1", [elsewhere, STATEMENT, streamed])
+    assert both.statements == (elsewhere, STATEMENT, streamed)
+    assert (
+        advisory_statements("CVE-2024-1", [elsewhere]).digest != advisory_statements("CVE-2024-1", [STATEMENT]).digest
+    )
 
 
 @pytest.mark.parametrize("value", [None, 1, b"a", [], "", "a\nb", "\x00", "\ud800", "a#b", "a" * (TEXT_LIMIT + 1)])

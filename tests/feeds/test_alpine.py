@@ -25,7 +25,8 @@ def contents(part: Part, mirror: Path) -> list[bytes]:
 
 
 def parse(*documents: bytes, part: str = "v3.20", revision: str = "r1") -> list[PackageStatements]:
-    return list(FEED.parse(PARTS[part], [io.BytesIO(document) for document in documents], revision))
+    said = FEED.parse(PARTS[part], [io.BytesIO(document) for document in documents], revision)
+    return [some for some in said if isinstance(some, PackageStatements)]
 
 
 def sample(mirror: str = "mirror-1", part: str = "v3.20") -> list[PackageStatements]:

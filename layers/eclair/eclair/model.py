@@ -325,6 +325,12 @@ class PackageKey:
     def __str__(self) -> str:
         return f"{self.scheme}#{self.namespace}#{self.kind}#{self.name}"
 
+    @staticmethod
+    def read(text: str) -> "PackageKey":
+        """Return the key that is written so. Raises `ValueError`."""
+        scheme, namespace, kind, name = text.split("#", 3)
+        return PackageKey(scheme=scheme, namespace=namespace, kind=Kind(kind), name=name)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feature:
@@ -395,7 +401,8 @@ class Statement:
 
     `vulnerabilities` are what a finding is about: the CVEs the record names, else the record's own id. `raw_state`
     is the vendor's own word. `first_load` marks a statement written before the feed's first complete load closed.
-    A `withdrawn` statement is a tombstone: it counts no more, its number lives on.
+    A `withdrawn` statement is a tombstone: it counts no more, its number lives on. `first_seen` is when the first one
+    under its key was written, `changed` when this one was.
     """
 
     feed: str
@@ -415,20 +422,23 @@ class Statement:
     seq: int = 0
     first_load: bool = False
     withdrawn: bool = False
+    first_seen: float = 0.0
+    changed: float = 0.0
 
     @property
     def key(self) -> "StatementKey":
         """Return where the statement is stored."""
-        return StatementKey(feed=self.feed, id=self.id, package=self.package)
+        return StatementKey(feed=self.feed, id=self.id, package=self.package, stream=self.stream)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class StatementKey:
-    """Where a statement is stored: one row per feed, advisory id and package."""
+    """Where a statement is stored: one row per feed, advisory id, package and stream."""
 
     feed: str
     id: str
     package: PackageKey
+    stream: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -457,6 +467,39 @@ class PackageStatements:
     package: PackageKey
     statements: tuple[Statement, ...]
     digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdvisoryStatements:
+    """Everything one part of a feed says under one advisory id, whichever packages it is about."""
+
+    id: str
+    statements: tuple[Statement, ...]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """A record that could not be read: what is stored under its id, of its package, stands (both: under that id of
+    that package; neither is known: everything stands).
+    """
+
+    id: str = ""
+    package: PackageKey | None = None
+
+
+Said = PackageStatements | AdvisoryStatements | Unread
+"""What a feed yields, in bounded memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amendment:
+    """A statement about to be stored in the place of `old`, with the range rows it needs and those it needs no more."""
+
+    new: Statement
+    ranges: tuple[KeyRange, ...]
+    old: Statement | None = None
+    stale: tuple[KeyRange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -579,11 +622,14 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fingerprint:
-    """What a server said of a document when it was last fetched; sent back to ask "has it changed?"."""
+    """What a server said of a document when it was last fetched, sent back to ask "has it changed?"; and its SHA-256,
+    which answers where the server cannot.
+    """
 
     url: str
     etag: str = ""
     last_modified: str = ""
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -591,7 +637,9 @@ class FeedPart:
     """A part of a feed that is fetched and loaded together, and how it stands.
 
     `supported` maps each namespace the part speaks for to True, or to False where the release is out of support.
-    `closed` says that a first complete load has ended. `revision` names the loaded content.
+    `closed` says that a first complete load has ended. `revision` names the loaded content, `published` is the latest
+    date that the vendor gives it. `cursor` is where an incremental load goes on. `unread` counts the records that could
+    not be read. `held` says that `failure` is a withdrawal of so much that it is not believed until it is accepted.
     """
 
     feed: str
@@ -604,6 +652,10 @@ class FeedPart:
     last_success: float = 0.0
     last_attempt: float = 0.0
     failure: str = ""
+    published: float = 0.0
+    cursor: str = ""
+    unread: int = 0
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -653,10 +705,14 @@ class NotifyRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshRequest:
-    """Refresh one part of a feed; an empty part asks for all of them."""
+    """Refresh one part of a feed; an empty part asks for all of them.
+
+    `accept` believes a part that withdraws much of what it said.
+    """
 
     feed: str
     part: str = ""
+    accept: bool = False
 
 
 class HintKind(StrEnum):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 
 from eclair.errors import BadFeed
-from eclair.model import PackageKey, PackageStatements, Statement
+from eclair.model import AdvisoryStatements, PackageKey, PackageStatements, Statement
 
 TEXT_LIMIT = 256
 """Longer names, versions and ids are refused: together they have to fit into the keys they are stored under."""
@@ -69,15 +69,27 @@ class Skipped:
 
 def package_statements(package: PackageKey, statements: Iterable[Statement]) -> PackageStatements:
     """Return the statements about a package sorted by their ids, with the digest of what they say."""
-    ordered = tuple(sorted(statements, key=_id))
-    said = json.dumps([_meaning(statement) for statement in ordered])
-    return PackageStatements(
-        package=package, statements=ordered, digest=blake2b(said.encode(), digest_size=16).hexdigest()
-    )
+    ordered = tuple(sorted(statements, key=_id_and_stream))
+    return PackageStatements(package=package, statements=ordered, digest=_digest(map(_meaning, ordered)))
 
 
-def _id(statement: Statement) -> str:
-    return statement.id
+def advisory_statements(advisory: str, statements: Iterable[Statement]) -> AdvisoryStatements:
+    """Return the statements under an advisory id sorted by their packages, with the digest of what they say."""
+    ordered = tuple(sorted(statements, key=_package_and_stream))
+    said = ((str(statement.package), _meaning(statement)) for statement in ordered)
+    return AdvisoryStatements(id=advisory, statements=ordered, digest=_digest(said))
+
+
+def _id_and_stream(statement: Statement) -> tuple[str, str]:
+    return statement.id, statement.stream
+
+
+def _package_and_stream(statement: Statement) -> tuple[PackageKey, str]:
+    return statement.package, statement.stream
+
+
+def _digest(said: Iterable[object]) -> str:
+    return blake2b(json.dumps(list(said)).encode(), digest_size=16).hexdigest()
 
 
 def _meaning(statement: Statement) -> tuple[object, ...]:

@@ -230,6 +230,7 @@ class Refresh:
         tally: _Tally,
     ) -> Iterator[PackageStatements]:
         for said in feed.parse(part, streams, revision):
+            assert isinstance(said, PackageStatements), "no feed says anything else yet"
             tally.seen.add(said.package)
             tally.namespaces[said.package.namespace] += 1
             tally.rows += len(said.statements)

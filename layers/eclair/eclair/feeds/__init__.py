@@ -1,13 +1,18 @@
-"""Where statements come from: one file per feed, found by being in this folder."""
+"""Where statements come from: one file per feed, found by being in this folder.
 
-from collections.abc import Iterator, Mapping, Sequence
+Every feed is a `Feed`. What only some of them need are small protocols beside it: `Following` (documents that are found
+by reading others) and `Incremental` (documents that are loaded one by one, as they change).
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
-from eclair.model import PackageStatements
+from eclair.model import AdvisoryStatements, Said, Unread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +21,11 @@ class Document:
 
     url: str
     optional: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Index(Document):
+    """A small document that is not loaded itself: it names those, or further indexes, that stand in its place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,17 +54,59 @@ class Feed(Protocol):
     def parts(self) -> tuple[Part, ...]: ...
 
     def speaks_for(self, namespace: str) -> str | None:
-        """Return the part that is the authority for the namespace, None where the feed is none."""
+        """Return the part that is the authority for the namespace, None where the feed is none.
 
-    def parse(self, part: Part, documents: Sequence[BinaryIO], revision: str) -> Iterator[PackageStatements]:
-        """Yield everything the part's documents say, package by package, in bounded memory.
+        Every namespace that a part makes statements in is spoken for by that part.
+        """
 
-        `documents` are in the order of the part, those that exist. A malformed record is skipped and logged with
-        its id; a malformed document raises `BadFeed`.
+    def parse(self, part: Part, documents: Sequence[BinaryIO], revision: str) -> Iterator[Said]:
+        """Yield everything the part's documents say, in bounded memory: either package by package or advisory by
+        advisory, each once.
+
+        `documents` are complete copies that can be read again, in the order of `part.documents`, which are those that
+        exist. A record that cannot be read is logged with its id, and is `Unread` in the place of its advisory or
+        before its package; so nothing takes it for withdrawn. A malformed document raises `BadFeed`.
         """
 
     def supported(self, namespace: str, packages: Mapping[str, int], now: float) -> bool:
-        """Say whether the vendor supports the release now; `packages` counts the loaded packages by namespace."""
+        """Say whether the vendor supports the release now; `packages` counts what was loaded (packages, or statements
+        where the feed is read advisory by advisory) by namespace.
+        """
+
+
+@runtime_checkable
+class Following(Protocol):
+    """A feed with indexes among its documents."""
+
+    def follow(self, index: Index, content: bytes) -> tuple[Document, ...]:
+        """Return what the index names, in its order. Raises `BadFeed`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One advisory of an incremental load, and the cursor from which the load goes on once its statements stand.
+
+    No statements: the feed has nothing (more) to say under that id.
+    """
+
+    said: AdvisoryStatements | Unread
+    cursor: str
+
+
+Open = Callable[[Document], AbstractContextManager[BinaryIO]]
+"""Opens a further document of a feed, whether it changed or not. Raises `NotFound`."""
+
+
+@runtime_checkable
+class Incremental(Protocol):
+    """A feed that is loaded advisory by advisory, from where the last load ended; its `parse` is not used."""
+
+    def changes(
+        self, part: Part, documents: Sequence[BinaryIO], cursor: str, open_: Open, revision: str
+    ) -> Iterator[Step]:
+        """Yield what has changed since the cursor ("": everything), in bounded memory and in an order that a cursor
+        can resume. `documents` are the part's: those that tell what changed.
+        """
 
 
 @cache
