@@ -532,19 +532,6 @@ def deliver_half(world: World, hint: Hint | None, crash_at: int) -> None:
     world.index()
 
 
-@pytest.mark.parametrize("crash_at", range(32))
-def test_the_deletion_of_a_tagged_index_is_finished_after_a_crash_anywhere(crash_at: int) -> None:
-    world = World()
-    pushed = happen(world, ("index", "a", 0), world.now)
-    deliver(world, pushed)
-    world.now += 1
-    happen(world, ("untag", "a", 0), world.now)
-    (deleted,) = happen(world, ("delete", "", 0), world.now)
-    deliver_half(world, deleted, crash_at)
-    deliver(world, [deleted, *pushed])
-    check(world)
-
-
 @settings(max_examples=300, deadline=None)
 @given(moves=MOVES, at=st.lists(st.integers(0, 40), min_size=5, max_size=5), order=st.randoms(use_true_random=False))
 def test_a_registry_that_moves_while_it_is_asked_is_followed(
