@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from eclair import distribution, ecosystems
@@ -338,6 +339,11 @@ def on_aws() -> Application:
     """Return the application of a deployed function, made once from its environment."""
     settings = Settings.of(os.environ)
     return Application(AwsPorts(settings), settings, writers=WRITERS)
+
+
+def cache_folder() -> Path:
+    """Return where the command keeps what it fetched between two runs (XDG Base Directory Specification)."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "eclair"
 
 
 def in_memory(ports: MemoryPorts, settings: Settings | None = None, clock: Clock = time.time) -> Application:

@@ -1,7 +1,6 @@
 """The `eclair` command: the same core as the functions, in one process; and the local stack."""
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -18,6 +17,7 @@ from eclair.adapters.docker_config import DockerConfig
 from eclair.adapters.documents import CachedDocuments, documents
 from eclair.adapters.registry import OciRegistry
 from eclair.adapters.registry_client import RegistryPolicy
+from eclair.application import cache_folder
 from eclair.errors import EclairError
 from eclair.filesystem import analysers
 from eclair.model import CoverageState, Platform, Severity
@@ -162,12 +162,11 @@ def _report(
     options: argparse.Namespace, wanted: frozenset[str], mirror: str, *, all_states: bool = False
 ) -> ImageReport:
     reference = parse(options.reference)
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "eclair" / "feeds"
     source = documents(mirror)
     with _opened(reference, options.insecure_registry) as opened:
         scan = Scan(
             registry=opened.registry,
-            documents=source if mirror else CachedDocuments(source, cache),
+            documents=source if mirror else CachedDocuments(source, cache_folder() / "feeds"),
             platform=_platform(options.platform),
             feeds=wanted,
             say=_progress,
