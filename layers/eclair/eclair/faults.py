@@ -6,6 +6,9 @@ from typing import Final
 _NAMED: Final = 5
 """Faults that are named one by one; the rest is counted."""
 
+_HOPELESS: Final = 10_000
+"""So many faults make reading on a waste: no accident leaves as many, and each costs time."""
+
 _LONGEST: Final = 300
 """Characters of one fault; what a file says of itself may be quoted in it."""
 
@@ -27,6 +30,11 @@ class Faults:
         places = "1 place" if self.count == 1 else f"{self.count} places"
         more = f"; and {self.count - _NAMED} more" if self.count > _NAMED else ""
         return f"could not be read in {places}: {'; '.join(self.named)}{more}"
+
+    @property
+    def hopeless(self) -> bool:
+        """Say whether to stop reading, so that a file made of damage costs no more than others."""
+        return self.count >= _HOPELESS
 
     @property
     def problem(self) -> str | None:

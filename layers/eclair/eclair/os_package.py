@@ -1,14 +1,59 @@
-"""What do the packages of all distributions have in common: their namespace, their feature, their purl.
+"""What do the packages of all distributions have in common: names, the files they own, features, purls.
 
 The package URLs follow the purl specification with the qualifiers that syft writes: `arch`, `distro` and `upstream`.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from typing import Final
 
 from packageurl import PackageURL
 
 from eclair.ecosystems import Ecosystem, key_or_unreadable
+from eclair.errors import BadInput
+from eclair.faults import Faults
 from eclair.model import Distribution, Feature, Kind, Package, PackageKey, Source
+
+_LONGEST_WORD: Final = 4096
+"""Bytes of a name or version; the longest real one has some hundred."""
+
+_LARGEST_LIST: Final = 64 << 20
+"""Bytes of all paths that one database may list, each with `_ENTRY_SIZE`: a full desktop has some forty million."""
+_ENTRY_SIZE: Final = 100
+
+
+def text(value: bytes, what: str) -> str:
+    """Return a name or version as text. Raises `BadInput` where it is not fit to be one."""
+    if len(value) > _LONGEST_WORD:
+        raise BadInput(f"{what} of {len(value)} bytes")
+    try:
+        decoded = value.decode()
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{what} {value[:60]!r} is not UTF-8") from error
+    if not decoded.isprintable():
+        raise BadInput(f"{what} {value[:60]!r} has control characters")
+    return decoded
+
+
+class OwnedFiles:
+    """The (path, package name) of the files that packages own, without leading slash, up to a bound."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self._pairs: list[tuple[str, str]] = []
+        self._room = _LARGEST_LIST
+
+    def add(self, package: str, paths: Iterable[bytes]) -> None:
+        """Add the files of a package."""
+        for path in paths:
+            self._room -= len(path) + _ENTRY_SIZE
+            if self._room < 0:
+                self._faults.add(f"files of {package}", "too many to be kept: language packages may be listed twice")
+                return
+            self._pairs.append((path.lstrip(b"/").decode(errors="backslashreplace"), package))
+
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Return all that were added."""
+        return tuple(self._pairs)
 
 
 def namespace_among(families: Collection[str], distribution: Distribution | None) -> str:
@@ -35,19 +80,39 @@ def source_feature(ecosystem: Ecosystem, package: Package, namespace: str) -> tu
     )
 
 
+def source_and_binary_features(ecosystem: Ecosystem, package: Package, namespace: str) -> tuple[Feature, ...]:
+    """Return the source and the package itself: it is for the advisory to say which of the two it names."""
+    source = source_feature(ecosystem, package, namespace)
+    if not source:
+        return ()
+    binary = Feature(
+        package=PackageKey(scheme=ecosystem.scheme, namespace=namespace, kind=Kind.BINARY, name=package.name),
+        version=package.version,
+        key=key_or_unreadable(ecosystem, package.version),
+        arch=package.arch,
+        context=package.context,
+    )
+    return (*source, binary)
+
+
 def os_purl(package: Package, distribution: Distribution | None) -> str:
     """Return the package URL of a distribution's package, with the source as `upstream` where it is another."""
-    qualifiers = {"arch": package.arch, "distro": _release(distribution), "upstream": _upstream(package)}
     return PackageURL(
         type=package.type,
         namespace=distribution.id if distribution else None,
         name=package.name,
         version=package.version,
-        qualifiers={name: value for name, value in qualifiers.items() if value},
+        qualifiers=qualifiers(arch=package.arch, distro=release(distribution), upstream=_upstream(package)),
     ).to_string()
 
 
-def _release(distribution: Distribution | None) -> str:
+def qualifiers(**words: str) -> dict[str, str]:
+    """Return the qualifiers that have a value."""
+    return {name: value for name, value in words.items() if value}
+
+
+def release(distribution: Distribution | None) -> str:
+    """Name the release of the distribution, for instance `debian-12`."""
     return "-".join(filter(None, (distribution.id, distribution.version))) if distribution else ""
 
 

@@ -10,14 +10,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
-from eclair.errors import BadInput
 from eclair.faults import Faults
 
 LARGEST: Final = 32 << 20
 """Bytes of a database that are read, and held in memory meanwhile; a full desktop has some five million."""
-
-_LONGEST_WORD: Final = 4096
-"""Bytes of a name or version; the longest real one has some hundred."""
 
 _BLANKS: Final = frozenset(b" \t")
 _EMPTY: Final = frozenset((b"\n", b"\r\n"))
@@ -64,16 +60,3 @@ def _set(fields: dict[bytes, bytes], name: bytes, value: bytes, faults: Faults, 
     if name in fields:
         faults.add(f"line {number}", f"field {name.decode()} stands twice in one paragraph")
     fields[name] = value.strip()
-
-
-def text(value: bytes, what: str) -> str:
-    """Return a name or version as text. Raises `BadInput` where it is not fit to be one."""
-    if len(value) > _LONGEST_WORD:
-        raise BadInput(f"{what} of {len(value)} bytes")
-    try:
-        decoded = value.decode()
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{what} {value[:60]!r} is not UTF-8") from error
-    if not decoded.isprintable():
-        raise BadInput(f"{what} {value[:60]!r} has control characters")
-    return decoded

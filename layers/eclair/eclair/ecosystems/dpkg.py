@@ -17,8 +17,8 @@ from eclair.ecosystems import Ecosystem
 from eclair.errors import BadInput, BadVersion
 from eclair.faults import Faults
 from eclair.model import Distribution, Feature, Interest, Inventory, Package, Source
-from eclair.os_package import namespace_among, os_purl, source_feature
-from eclair.paragraphs import Paragraph, read_paragraphs, text
+from eclair.os_package import namespace_among, os_purl, source_feature, text
+from eclair.paragraphs import Paragraph, read_paragraphs
 from eclair.version_key import LONGEST, number, quoted
 
 _STATUS: Final = "var/lib/dpkg/status"
