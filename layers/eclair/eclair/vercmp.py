@@ -22,7 +22,7 @@ def _compared(ecosystem: Ecosystem, words: list[str]) -> str:
     if len(words) != 2:
         return f"! a line has two versions, this one has {len(words)}"
     try:
-        first, second = map(ecosystem.key, words)
+        order = ecosystems.compare(ecosystem, *words)
     except BadVersion as error:
         return f"! {error}"
-    return "<" if first < second else ">" if first > second else "="
+    return "<" if order < 0 else ">" if order else "="

@@ -5,10 +5,12 @@ statements; here they are only weighed against each other.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import Enum
+from functools import partial
 
 from eclair import ecosystems
+from eclair.ecosystems import Ecosystem, key_or_unreadable
 from eclair.errors import BadVersion
 from eclair.model import (
     UNREADABLE,
@@ -142,22 +144,52 @@ def _position(feature: Feature, versions: Range) -> _Position:
     if versions == Range():
         return _Position.INSIDE
     if feature.key == UNREADABLE:
-        return _Position.UNKNOWN
+        return _compared(feature, versions)
     if feature.key not in key_range(versions, scheme):
         return _Position.OUTSIDE
     bounds = (versions.introduced, versions.fixed, versions.last_affected)
     if any(bound is not None and _key(bound, scheme) is None for bound in bounds):
-        return _Position.UNKNOWN
+        return _compared(feature, versions)
     return _Position.INSIDE
+
+
+def _compared(feature: Feature, versions: Range) -> _Position:
+    """Place a version by comparing it with each bound: it, or a bound, has no key."""
+    order = partial(ecosystems.compare, ecosystems.load()[feature.package.scheme], feature.version)
+    try:
+        inside = (
+            (versions.introduced is None or order(versions.introduced) >= 0)
+            and (versions.fixed is None or order(versions.fixed) < 0)
+            and (versions.last_affected is None or order(versions.last_affected) <= 0)
+        )
+    except BadVersion:
+        return _Position.UNKNOWN
+    return _Position.INSIDE if inside else _Position.OUTSIDE
 
 
 def _affected(feature: Feature, vulnerability: str, inside: Sequence[tuple[Statement, Range]]) -> Verdict:
     scheme = feature.package.scheme
-    fixes = [(_key(versions.fixed, scheme) or b"", versions.fixed) for _, versions in inside if versions.fixed]
-    fixed_version = max(fixes)[1] if fixes else None
+    fixed_version = _highest({versions.fixed for _, versions in inside if versions.fixed}, scheme)
     statements = [statement for statement, _ in inside]
     state = State.FIXED if fixed_version else min((said.state for said in statements), key=_URGENCY.index)
     return _join(feature, vulnerability, statements, state, fixed_version)
+
+
+def _highest(fixes: Collection[str], scheme: str) -> str | None:
+    """Return the highest fix."""
+    ecosystem = ecosystems.load()[scheme]
+    highest = None
+    for fix in sorted(fixes):
+        if highest is None or _is_as_new(ecosystem, fix, highest):
+            highest = fix
+    return highest
+
+
+def _is_as_new(ecosystem: Ecosystem, fix: str, other: str) -> bool:
+    try:
+        return ecosystems.compare(ecosystem, fix, other) >= 0
+    except BadVersion:
+        return key_or_unreadable(ecosystem, fix) != UNREADABLE
 
 
 def _join(

@@ -84,6 +84,20 @@ def key_or_unreadable(ecosystem: Ecosystem, version: str) -> bytes:
         return UNREADABLE
 
 
+def compare(ecosystem: Ecosystem, one: str, other: str) -> int:
+    """Return a negative number, zero or a positive one: by the keys or, where there is none, one with the other.
+
+    Raises `BadVersion` where the ecosystem cannot compare the two.
+    """
+    try:
+        first, second = ecosystem.key(one), ecosystem.key(other)
+    except BadVersion:
+        if isinstance(ecosystem, Comparing):
+            return ecosystem.compare(one, other)
+        raise
+    return (first > second) - (first < second)
+
+
 def analysers() -> str:
     """Name the versions of all analysers: the results of reading a layer are kept under this."""
     versions = {ecosystem.name: ecosystem.version for ecosystem in load().values()}
