@@ -1,6 +1,7 @@
 """Join use cases and adapters: on AWS from the environment, or in memory. The sole reader of `os.environ`.
 
-Adapters are imported where they are first used, so that a function pays at its cold start only for what it needs.
+Use cases and adapters are imported where they are first used, so that a function pays at its cold start only for what
+it needs.
 """
 
 import os
@@ -24,11 +25,7 @@ from eclair.adapters.memory import (
     MemoryTopic,
 )
 from eclair.filesystem import analysers, read_layer
-from eclair.index import Index
-from eclair.judge import Judge
-from eclair.match import Match
 from eclair.model import Layer, LayerReference
-from eclair.notify import Notify
 from eclair.ports import (
     Advisories,
     Clock,
@@ -42,12 +39,16 @@ from eclair.ports import (
     Sets,
     Topic,
 )
-from eclair.push import Push
-from eclair.refresh import Refresh
-from eclair.report import Report
 
 if TYPE_CHECKING:
     from eclair.adapters.dynamodb import Table
+    from eclair.index import Index
+    from eclair.judge import Judge
+    from eclair.match import Match
+    from eclair.notify import Notify
+    from eclair.push import Push
+    from eclair.refresh import Refresh
+    from eclair.report import Report
 
 WRITERS = 16
 """How many packages refresh writes side by side: DynamoDB answers each write in a few milliseconds."""
@@ -254,14 +255,18 @@ class Application:
         return self.ports.queues
 
     @property
-    def push(self) -> Push:
+    def push(self) -> "Push":
+        from eclair.push import Push
+
         ports = self.ports
         return Push(
             images=ports.images, sets=ports.sets, queues=ports.queues, registry=ports.registry, clock=self.clock
         )
 
     @property
-    def index(self) -> Index:
+    def index(self) -> "Index":
+        from eclair.index import Index
+
         ports = self.ports
         return Index(
             images=ports.images,
@@ -276,7 +281,9 @@ class Application:
         )
 
     @property
-    def refresh(self) -> Refresh:
+    def refresh(self) -> "Refresh":
+        from eclair.refresh import Refresh
+
         ports = self.ports
         return Refresh(
             advisories=ports.advisories,
@@ -289,11 +296,15 @@ class Application:
         )
 
     @property
-    def match(self) -> Match:
+    def match(self) -> "Match":
+        from eclair.match import Match
+
         return Match(sets=self.ports.sets, queues=self.ports.queues)
 
     @property
-    def judge(self) -> Judge:
+    def judge(self) -> "Judge":
+        from eclair.judge import Judge
+
         ports = self.ports
         return Judge(
             sets=ports.sets,
@@ -304,7 +315,9 @@ class Application:
         )
 
     @property
-    def notify(self) -> Notify:
+    def notify(self) -> "Notify":
+        from eclair.notify import Notify
+
         ports = self.ports
         return Notify(
             images=ports.images,
@@ -318,7 +331,9 @@ class Application:
         )
 
     @property
-    def report(self) -> Report:
+    def report(self) -> "Report":
+        from eclair.report import Report
+
         ports = self.ports
         return Report(
             images=ports.images,
