@@ -37,8 +37,8 @@ def peers(layout: Path) -> dict[str, list[str]]:
     found = {}
     trivy, syft = (shutil.which(os.environ.get(f"ECLAIR_{name.upper()}", name)) for name in ("trivy", "syft"))
     if trivy:
-        # Nothing is fetched: listing packages needs no database, and the index of Java archives is left out.
-        offline = ["--offline-scan", "--skip-java-db-update", "--quiet"]
+        # Nothing is fetched and nothing kept from a run before. Archives of Java are left out: they need its database.
+        offline = ["--offline-scan", "--cache-backend", "memory", "--skip-files", "**/*.jar", "--quiet"]
         found["trivy"] = [trivy, "image", "--input", str(layout), "--format", "cyclonedx", *offline]
     if syft:
         found["syft"] = [syft, "scan", f"oci-dir:{layout}", "--output", "cyclonedx-json", "--quiet"]

@@ -13,10 +13,7 @@ import orjson
 
 from eclair import distribution, ecosystems, feeds
 from eclair.adapters.archive import OpenArchive, open_archive
-from eclair.adapters.docker_config import DockerConfig
 from eclair.adapters.documents import CachedDocuments, documents
-from eclair.adapters.registry import OciRegistry
-from eclair.adapters.registry_client import RegistryPolicy
 from eclair.application import cache_folder
 from eclair.errors import EclairError
 from eclair.filesystem import analysers
@@ -181,6 +178,11 @@ def _opened(reference: Any, insecure: Sequence[str]) -> Any:
     if isinstance(reference, ArchiveReference):
         readers = analysers(ecosystems.load().values(), distribution)
         return open_archive(reference, paths=readers.exact, prefixes=readers.prefixes)
+    # Imported here: a scan of an archive needs no HTTP client, which takes a tenth of a second.
+    from eclair.adapters.docker_config import DockerConfig
+    from eclair.adapters.registry import OciRegistry
+    from eclair.adapters.registry_client import RegistryPolicy
+
     # On the command line it is the operator who names the registry.
     host = reference.repository.split("/", 1)[0]
     policy = RegistryPolicy(allowed=(host,), insecure=tuple(insecure), private=(host,))
