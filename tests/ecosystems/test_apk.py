@@ -38,6 +38,33 @@ def test_the_packages_are_those_of_the_database() -> None:
     assert (inventory.path, inventory.analyser) == (PATH, "apk")
 
 
+def test_files_belong_to_the_directory_above_them() -> None:
+    content = SAMPLE.read_bytes()
+    inventory = read(content)
+    expected = []
+    for line in content.decode().splitlines():
+        if line.startswith("P:"):
+            name, folder = line[2:], ""
+        elif line.startswith("F:"):
+            folder = line[2:]
+        elif line.startswith("R:"):
+            expected.append((f"{folder}/{line[2:]}", name))
+    assert len(expected) == 78
+    assert list(inventory.owned) == expected
+
+
+def test_a_file_without_a_directory_stands_at_the_root() -> None:
+    assert read(b"P:a\nV:1\nR:x\nF:\nR:y\nF:b\nR:z\n").owned == (("x", "a"), ("y", "a"), ("b/z", "a"))
+
+
+def test_more_files_than_can_be_kept_are_named() -> None:
+    inventory = read(b"P:a\nV:1\nF:" + b"x" * 1_000_000 + b"\n" + b"R:y\n" * 600_000 + b"\nP:b\nV:1\n")
+    assert [package.name for package in inventory.packages] == ["a", "b"]
+    assert len(inventory.owned) < 100
+    assert inventory.problem is not None
+    assert "files of a: too many" in inventory.problem
+
+
 def test_the_source_is_the_origin_at_the_version_of_the_package() -> None:
     packages = {package.name: package for package in read(SAMPLE.read_bytes()).packages}
     assert packages["libssl1.1"].source == Source(name="openssl", version="1.1.1c-r0")

@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from packageurl import PackageURL
 
+from eclair.ecosystems import Hinted, load
 from eclair.ecosystems.dpkg import ECOSYSTEM
-from eclair.errors import BadVersion
+from eclair.errors import BadDatabase, BadVersion
 from eclair.model import UNREADABLE, Distribution, Inventory, Kind, Package, Source
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "dpkg"
@@ -82,9 +83,130 @@ def test_a_file_of_status_d_is_one_installed_package_without_a_status() -> None:
         assert (package.name, package.path) == (file.name, path)
 
 
-@pytest.mark.parametrize("name", ["libssl3.md5sums", "libssl3.list"])
-def test_lists_of_files_are_no_databases(name: str) -> None:
-    assert ECOSYSTEM.read(f"var/lib/dpkg/status.d/{name}", io.BytesIO(b"0a1b  usr/bin/openssl\n")) is None
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("var/lib/dpkg/info/libssl3.list", b"/.\n/usr\n/usr/lib/lib  ssl.so\n"),
+        ("var/lib/dpkg/info/libssl3:amd64.list", b"/.\n/usr\n/usr/lib/lib  ssl.so\n"),
+        ("var/lib/dpkg/status.d/libssl3.md5sums", b"0a1b  .\n0a1b  usr\n0a1b  usr/lib/lib  ssl.so\n"),
+    ],
+)
+def test_lists_of_files_tell_what_their_package_owns(path: str, content: bytes) -> None:
+    inventory = read(content, path)
+    assert inventory.owned == ((".", "libssl3"), ("usr", "libssl3"), ("usr/lib/lib  ssl.so", "libssl3"))
+    assert inventory.packages == ()
+    assert inventory.problem is None
+
+
+@pytest.mark.parametrize(
+    "path", ["etc/apt/sources.list", "var/lib/dpkg/info/libssl3.md5sums.old", "etc/apt/sources.list.d/docker.list"]
+)
+def test_other_lists_are_not_read(path: str) -> None:
+    assert ECOSYSTEM.read(path, io.BytesIO(b"deb https://m stable main\n")) is None
+
+
+@needs_dpkg
+def test_dpkg_query_lists_the_same_files(tmp_path: Path) -> None:
+    content = b"/.\n/usr\n/usr/share\n/usr/share/doc\n"
+    (tmp_path / "info").mkdir()
+    (tmp_path / "info" / "a.list").write_bytes(content)
+    (tmp_path / "status").write_text(STANZA)
+    command = ["dpkg-query", f"--admindir={tmp_path}", "--listfiles", "a"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    owned = read(content, "var/lib/dpkg/info/a.list").owned
+    assert [f"/{path}" for path, _ in owned] == said.splitlines()
+
+
+STANZA = """Package: a
+Status: install ok installed
+Maintainer: A <a@debian.org>
+Architecture: all
+Version: 1
+Description: a
+"""
+
+
+def test_opkg_keeps_a_status_of_the_same_shape() -> None:
+    content = b"""Package: busybox
+Version: 1.36.1-r1
+Depends: libc
+Status: install user installed
+Architecture: x86_64
+Installed-Time: 1699968155
+
+Package: kernel
+Version: 5.15
+Status: install hold,user installed
+Architecture: x86_64
+
+Package: gone
+Version: 1
+Status: deinstall user not-installed
+"""
+    inventory = read(content, "usr/lib/opkg/status")
+    assert [(package.name, package.version) for package in inventory.packages] == [
+        ("busybox", "1.36.1-r1"),
+        ("kernel", "5.15"),
+    ]
+    assert inventory.problem is None
+
+
+# --- Ubuntu Pro ------------------------------------------------------------------------------------------------------
+
+PRO_STATUS = "var/lib/ubuntu-advantage/status.json"
+SOURCES = "etc/apt/sources.list.d/ubuntu-esm-infra"
+
+ATTACHED = {
+    (PRO_STATUS, '{"attached": true, "services": [{"name": "esm-infra", "status": "enabled"}]}'): True,
+    (
+        PRO_STATUS,
+        '{"services": [{"name": "livepatch", "status": "enabled"}, {"name": "esm-apps", "status": "n/a"}]}',
+    ): False,
+    (PRO_STATUS, '{"attached": false, "services": []}'): False,
+    (PRO_STATUS, "[]"): False,
+    (PRO_STATUS, '{"services": [1, null, "esm-apps"]}'): False,
+    (f"{SOURCES}.list", "# comment\ndeb https://esm.ubuntu.com/infra/ubuntu bionic-infra-security main\n"): True,
+    (f"{SOURCES}.list", "deb [signed-by=/k] https://esm.ubuntu.com/infra/ubuntu bionic-infra-updates main\n"): True,
+    (f"{SOURCES}.list", "# deb https://esm.ubuntu.com/infra/ubuntu bionic-infra-security main\n"): False,
+    (f"{SOURCES}.list", "deb https://m/ubuntu bionic main # https://esm.ubuntu.com/\n"): False,
+    (
+        f"{SOURCES}.sources",
+        "Types: deb\nURIs: https://esm.ubuntu.com/infra/ubuntu\nSuites: noble-infra-security\n",
+    ): True,
+    (f"{SOURCES}.sources", "Enabled: no\nTypes: deb\nURIs: https://esm.ubuntu.com/infra/ubuntu\n"): False,
+    (f"{SOURCES}.sources", ""): False,
+}
+
+
+@pytest.mark.parametrize(("file", "attached"), ATTACHED.items())
+def test_an_attached_image_is_told_by_its_files(file: tuple[str, str], attached: bool) -> None:  # noqa: FBT001
+    path, content = file
+    ecosystem = load()["deb"]
+    assert isinstance(ecosystem, Hinted)
+    inventory = ECOSYSTEM.read(path, io.BytesIO(content.encode()))
+    plain = (Package(type="deb", name="a", version="1", path=PATH),)
+    assert (inventory is not None) is attached
+    facts = inventory.facts if inventory else ()
+    assert ecosystem.hinted(plain, facts)[0].context == ("pro" if attached else "")
+
+
+def test_a_status_that_is_no_json_is_refused() -> None:
+    with pytest.raises(BadDatabase):
+        read(b"{" * 100_000, PRO_STATUS)
+
+
+@pytest.mark.parametrize(
+    ("version", "context"),
+    [
+        ("2.23-0ubuntu11.3+esm9", "pro"),
+        ("1:4.1.48-4+deb11u2ubuntu0.1~esm1", "pro"),
+        ("2.23-0ubuntu11.3", ""),
+        ("1.0+esmeralda", ""),
+    ],
+)
+def test_a_version_of_ubuntu_pro_is_one_wherever_it_is_installed(version: str, context: str) -> None:
+    (package,) = read(f"Package: a\nVersion: {version}\n".encode()).packages
+    assert package.context == context
 
 
 STATES = {

@@ -29,7 +29,8 @@ class Faults:
     def __str__(self) -> str:
         places = "1 place" if self.count == 1 else f"{self.count} places"
         more = f"; and {self.count - _NAMED} more" if self.count > _NAMED else ""
-        return f"could not be read in {places}: {'; '.join(self.named)}{more}"
+        rest = "; the rest was not read" if self.hopeless else ""
+        return f"could not be read in {places}: {'; '.join(self.named)}{more}{rest}"
 
     @property
     def hopeless(self) -> bool:

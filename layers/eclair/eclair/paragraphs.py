@@ -6,7 +6,7 @@ shape is recorded as a fault, and reading goes on with the next line: one broken
 """
 
 import io
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
@@ -15,48 +15,85 @@ from eclair.faults import Faults
 LARGEST: Final = 32 << 20
 """Bytes of a database that are read, and held in memory meanwhile; a full desktop has some five million."""
 
+_MOST_REPEATED: Final = 500_000
+"""Lines of a list in one paragraph; the largest package of Alpine has some hundred thousand files."""
+
 _BLANKS: Final = frozenset(b" \t")
 _EMPTY: Final = frozenset((b"\n", b"\r\n"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paragraph:
-    """The wanted fields of one paragraph by name, and the line it begins in; values are stripped."""
+    """The wanted fields of one paragraph by name, and the line it begins in; values are stripped.
+
+    `repeated` are the (name, value) of fields that may stand more than once, in their order.
+    """
 
     line: int
     fields: Mapping[bytes, bytes]
+    repeated: Sequence[tuple[bytes, bytes]] = ()
 
 
 def read_paragraphs(
-    content: BinaryIO, wanted: Collection[bytes], faults: Faults, *, canonical: Callable[[bytes], bytes]
+    content: BinaryIO,
+    wanted: Collection[bytes],
+    faults: Faults,
+    *,
+    canonical: Callable[[bytes], bytes],
+    repeated: Collection[bytes] = (),
 ) -> Iterator[Paragraph]:
-    """Yield the paragraphs; `canonical` turns a field's name into the form it has in `wanted`."""
-    data = content.read(LARGEST)
+    """Yield the paragraphs; `canonical` turns a field's name into the form it has in `wanted` and `repeated`."""
     fields: dict[bytes, bytes] = {}
-    begin = number = 0
+    lines: list[tuple[bytes, bytes]] = []
+    begin = 0
+    for number, name, value in _lines(content, faults):
+        if not name:
+            if begin:
+                yield Paragraph(line=begin, fields=fields, repeated=lines)
+                fields, lines, begin = {}, [], 0
+            continue
+        begin = begin or number
+        field = canonical(name)
+        if field in wanted:
+            _set(fields, field, value, faults, number)
+        elif field in repeated:
+            _append(lines, field, value, faults, number)
+
+
+def _lines(content: BinaryIO, faults: Faults) -> Iterator[tuple[int, bytes, bytes]]:
+    """Yield number, name and value of each line that begins a field, and an empty name at the end of a paragraph."""
+    data = content.read(LARGEST)
+    number = 0
+    inside = False
     for number, line in enumerate(io.BytesIO(data), 1):
         if line in _EMPTY:
-            if begin:
-                yield Paragraph(line=begin, fields=fields)
-                fields, begin = {}, 0
+            inside = False
+            yield number, b"", b""
         elif line[0] in _BLANKS:
-            if not begin:
+            if not inside:
                 faults.add(f"line {number}", "continues no field")
         else:
             name, colon, value = line.partition(b":")
-            if not colon:
+            if name and colon:
+                inside = True
+                yield number, name, value
+            else:
                 faults.add(f"line {number}", "is no 'Field: value'")
-                continue
-            begin = begin or number
-            if (name := canonical(name)) in wanted:
-                _set(fields, name, value, faults, number)
-    if begin:
-        yield Paragraph(line=begin, fields=fields)
+        if faults.hopeless:
+            break
     if content.read(1):
         faults.add(f"line {number}", f"the file is larger than {LARGEST} bytes, the rest was not read")
+    yield number, b"", b""
 
 
 def _set(fields: dict[bytes, bytes], name: bytes, value: bytes, faults: Faults, number: int) -> None:
     if name in fields:
         faults.add(f"line {number}", f"field {name.decode()} stands twice in one paragraph")
     fields[name] = value.strip()
+
+
+def _append(lines: list[tuple[bytes, bytes]], name: bytes, value: bytes, faults: Faults, number: int) -> None:
+    if len(lines) < _MOST_REPEATED:
+        lines.append((name, value.strip()))
+        if len(lines) == _MOST_REPEATED:
+            faults.add(f"line {number}", f"{_MOST_REPEATED} lines of a list in one paragraph; no more are read")

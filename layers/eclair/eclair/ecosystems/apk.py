@@ -1,8 +1,8 @@
 """What did apk install, and which of two Alpine versions is newer?
 
 Formats: apk's installed database (apk-v2(5)): paragraphs of `P:name`, `V:version`, `A:architecture`, `o:origin` and
-more. Version order: apk-package(5), and what apk-tools 3 does beyond it, with three differences on strings that
-apk-tools 3 takes for no versions:
+more, with the files as `R:name` below `F:directory`. Version order: apk-package(5), and what apk-tools 3 does beyond
+it, with three differences on strings that apk-tools 3 takes for no versions:
 
 - a letter may be followed by digits, as apk-tools 2 reads it: `6.6.2p1-r0` is a real version in Alpine's advisories,
   and apk-tools 3 holds every `6.6.2p…` for equal, by which a missing fix would pass for an installed one;
@@ -12,7 +12,7 @@ apk-tools 3 takes for no versions:
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
@@ -20,7 +20,7 @@ from eclair.ecosystems import Ecosystem
 from eclair.errors import BadInput, BadVersion
 from eclair.faults import Faults
 from eclair.model import Distribution, Feature, Interest, Inventory, Package, Source
-from eclair.os_package import namespace_among, os_purl, source_feature, text
+from eclair.os_package import OwnedFiles, namespace_among, os_purl, source_feature, text
 from eclair.paragraphs import Paragraph, read_paragraphs
 from eclair.version_key import LONGEST, number, quoted
 
@@ -31,6 +31,8 @@ _INTEREST: Final = Interest(
 _FAMILIES: Final = frozenset(("alpine", "wolfi", "chainguard"))
 
 _FIELDS: Final = frozenset((b"P", b"V", b"A", b"o"))
+_DIRECTORY: Final = b"F"
+_LISTS: Final = frozenset((_DIRECTORY, b"R"))
 
 # The tags of a key, in the order of what may stand at one place of a version.
 _PRE_SUFFIXES: Final = {"alpha": b"\x01", "beta": b"\x02", "pre": b"\x03", "rc": b"\x04"}
@@ -67,21 +69,29 @@ class Apk:
 
     name: str = "apk"
     scheme: str = "apk"
-    version: int = 1
+    version: int = 2
     interest: Interest = _INTEREST
 
     def read(self, path: str, content: BinaryIO) -> Inventory | None:
         """Return the installed packages; of several paragraphs about one package the last decides."""
         faults = Faults()
+        owned = OwnedFiles(faults)
         packages: dict[str, Package] = {}
-        for paragraph in read_paragraphs(content, _FIELDS, faults, canonical=bytes):
+        for paragraph in read_paragraphs(content, _FIELDS, faults, canonical=bytes, repeated=_LISTS):
             try:
                 package = _package(paragraph, path)
             except BadInput as error:
                 faults.add(f"line {paragraph.line}", str(error))
             else:
                 packages[package.name] = package
-        return Inventory(path=path, analyser=self.name, packages=tuple(packages.values()), problem=faults.problem)
+                owned.add(package.name, _files(paragraph))
+        return Inventory(
+            path=path,
+            analyser=self.name,
+            packages=tuple(packages.values()),
+            owned=owned.pairs(),
+            problem=faults.problem,
+        )
 
     def key(self, version: str) -> bytes:
         """Return the byte key of a version: every string has one that is not empty and not absurdly long."""
@@ -118,6 +128,16 @@ def _package(paragraph: Paragraph, path: str) -> Package:
         source=Source(name=text(fields.get(b"o", b""), "origin") or name, version=version),
         path=path,
     )
+
+
+def _files(paragraph: Paragraph) -> Iterator[bytes]:
+    """Yield the paths of the package's files: each `R:name` stands below the `F:directory` it belongs to."""
+    directory = b""
+    for field, value in paragraph.repeated:
+        if field == _DIRECTORY:
+            directory = value + b"/"
+        else:
+            yield directory + value
 
 
 def _key(version: str) -> bytes:

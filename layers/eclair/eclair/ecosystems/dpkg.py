@@ -1,7 +1,8 @@
 """What did dpkg install, and which of two Debian versions is newer?
 
 Formats: dpkg's status database (deb-control(5), deb822(5), dpkg-query(1)), `var/lib/dpkg/status` and, in distroless
-images, one file per package in `var/lib/dpkg/status.d/`. Version order: deb-version(7).
+images, one file per package in `var/lib/dpkg/status.d/`; the lists of installed files beside them, `info/NAME.list` and
+`status.d/NAME.md5sums`; opkg's status, which is of the same shape. Version order: deb-version(7).
 
 The database is read by our own line scanner: deb822 of python-debian, which keeps every field, takes four times as
 long, and it passes over broken lines without a word, while we have to name them. The order is a byte key of our own
@@ -9,22 +10,30 @@ because DynamoDB has to sort by it. python-debian and dpkg itself are the oracle
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import BinaryIO, Final
 
+from eclair import ubuntu_pro
 from eclair.ecosystems import Ecosystem
 from eclair.errors import BadInput, BadVersion
 from eclair.faults import Faults
 from eclair.model import Distribution, Feature, Interest, Inventory, Package, Source
-from eclair.os_package import namespace_among, os_purl, source_feature, text
-from eclair.paragraphs import Paragraph, read_paragraphs
+from eclair.os_package import OwnedFiles, namespace_among, os_purl, source_feature, text
+from eclair.paragraphs import LARGEST, Paragraph, read_paragraphs
 from eclair.version_key import LONGEST, number, quoted
 
 _STATUS: Final = "var/lib/dpkg/status"
 _STATUS_D: Final = "var/lib/dpkg/status.d/"
-_INTEREST: Final = Interest(paths=frozenset((_STATUS,)), directories=(_STATUS_D,))
-_NO_DATABASES: Final = (".md5sums", ".list")
+_OPKG: Final = frozenset(f"{folder}opkg/status" for folder in ("", "lib/", "opt/lib/", "usr/lib/", "var/lib/"))
+_DATABASES: Final = _OPKG | {_STATUS}
+_LIST: Final = ".list"
+_INFO: Final = "var/lib/dpkg/info/"
+_SUMS: Final = ".md5sums"
+_INTEREST: Final = Interest(paths=_DATABASES | ubuntu_pro.PATHS, directories=(_STATUS_D,), suffixes=(_LIST,))
+
+_PRO: Final = (("ubuntu-pro", "attached"),)
 
 _FAMILIES: Final = frozenset(("debian", "ubuntu"))
 
@@ -91,13 +100,36 @@ class Dpkg:
 
     name: str = "dpkg"
     scheme: str = "deb"
-    version: int = 1
+    version: int = 2
     interest: Interest = _INTEREST
 
     def read(self, path: str, content: BinaryIO) -> Inventory | None:
+        """Return the installed packages, the files of one of them, or whether Ubuntu Pro is attached."""
+        if path.endswith((_LIST, _SUMS)) and path.startswith((_INFO, _STATUS_D)):
+            return self._owned(path, content)
+        if path in ubuntu_pro.PATHS:
+            attached = ubuntu_pro.is_attached(path, content)
+            return Inventory(path=path, analyser=self.name, facts=_PRO) if attached else None
+        if path in _DATABASES or path.startswith(_STATUS_D):
+            return self._status(path, content)
+        return None
+
+    def _owned(self, path: str, content: BinaryIO) -> Inventory:
+        """Return the files that a list names; it is called after its package, or `NAME:ARCHITECTURE`."""
+        file = path.rpartition("/")[2]
+        name = file.removesuffix(_LIST).removesuffix(_SUMS).partition(":")[0]
+        lines: Iterable[bytes] = content.read(LARGEST).splitlines()
+        if file.endswith(_SUMS):
+            lines = (line.partition(b"  ")[2] for line in lines)
+        faults = Faults()
+        owned = OwnedFiles(faults)
+        owned.add(name, lines)
+        if content.read(1):
+            faults.add(file, f"larger than {LARGEST} bytes, the rest was not read")
+        return Inventory(path=path, analyser=self.name, owned=owned.pairs(), problem=faults.problem)
+
+    def _status(self, path: str, content: BinaryIO) -> Inventory:
         """Return the installed packages; of several paragraphs about one package the last decides."""
-        if path.endswith(_NO_DATABASES):
-            return None
         faults = Faults()
         packages: dict[tuple[bytes, bytes], Package] = {}
         for paragraph in read_paragraphs(content, _FIELDS, faults, canonical=bytes.lower):
@@ -142,6 +174,12 @@ class Dpkg:
         """Return the source package at its source version."""
         return source_feature(self, package, namespace)
 
+    def hinted(self, packages: Sequence[Package], facts: Sequence[tuple[str, str]]) -> tuple[Package, ...]:
+        """Return the packages with the word for Ubuntu Pro, where a file of the image tells of it."""
+        if _PRO[0] not in facts:
+            return tuple(packages)
+        return tuple(replace(package, context=ubuntu_pro.WORD) for package in packages)
+
     def purl(self, package: Package, distribution: Distribution | None) -> str:
         """Return the package URL."""
         return os_purl(package, distribution)
@@ -176,6 +214,7 @@ def _package(paragraph: Paragraph, path: str) -> Package:
         source=_source(text(fields.get(b"source", b""), "source"), name, version),
         path=path,
         third_party=_third_party(version, fields.get(b"maintainer", b"")),
+        context=ubuntu_pro.WORD if ubuntu_pro.is_of_pro(version) else "",
     )
 
 
