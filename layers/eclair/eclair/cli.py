@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -15,7 +16,7 @@ from eclair import distribution, ecosystems, feeds
 from eclair.adapters.archive import OpenArchive, open_archive
 from eclair.adapters.documents import CachedDocuments, documents
 from eclair.application import cache_folder
-from eclair.errors import EclairError
+from eclair.errors import EclairError, NotFound
 from eclair.filesystem import analysers
 from eclair.model import CoverageState, Platform, Severity
 from eclair.reference import ArchiveReference, parse
@@ -24,6 +25,8 @@ from eclair.scan import Scan
 from eclair.vercmp import compare_lines
 
 OK, MET, FAILED = 0, 1, 2
+SBOMS = ("cyclonedx", "spdx")
+"""The forms of a bill of materials, each a function of `eclair.sbom`."""
 USABLE = frozenset({CoverageState.OK, CoverageState.STALE, CoverageState.APPROXIMATE, CoverageState.UNSUPPORTED})
 """What coverage may say of a namespace for which a feed was loaded."""
 COLOURS = {Severity.CRITICAL: "1;31", Severity.HIGH: "31", Severity.MEDIUM: "33", Severity.LOW: "36"}
@@ -69,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     scan.add_argument("--fail-on", choices=severities, help="exit with 1 at this severity or worse")
     scan.set_defaults(command=_scan)
     packages = verbs.add_parser("packages", parents=[image], help="list what is installed in an image")
+    packages.add_argument("--format", choices=("table", "json", *SBOMS), help="as --json, or a bill of materials")
     packages.set_defaults(command=_packages)
     vercmp = verbs.add_parser("vercmp", help="compare versions: lines `A B` on standard input give <, =, > or !")
     vercmp.add_argument("scheme", metavar="SCHEME", help=f"one of {', '.join(sorted(ecosystems.load()))}")
@@ -147,12 +151,23 @@ def _scan(options: argparse.Namespace) -> int:
 
 def _packages(options: argparse.Namespace) -> int:
     report = _report(options, frozenset(), "")
-    if options.json:
+    form = "json" if options.json else options.format
+    if form in SBOMS:
+        _print_sbom(form, report)
+    elif form == "json":
         _print_json({name: value for name, value in asdict(report).items() if name != "findings"})
     else:
         rows = [(some.type, some.name, some.version, some.arch, some.introduced_in[:19]) for some in report.packages]
         _print_table(("TYPE", "NAME", "VERSION", "ARCH", "LAYER"), rows)
     return OK
+
+
+def _print_sbom(form: str, report: ImageReport) -> None:
+    try:
+        sbom = import_module("eclair.sbom")
+    except ModuleNotFoundError as error:
+        raise NotFound(f"no module {error.name}: `pip install eclair[sbom]` brings what writes {form}") from error
+    print(getattr(sbom, form)(report, time.time()))
 
 
 def _report(
