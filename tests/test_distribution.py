@@ -1,6 +1,7 @@
 """Which distribution an image is, and whose advisories apply to it."""
 
 import io
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eclair import distribution, ecosystems
+from eclair.end_of_life import _ENDS
 from eclair.model import Distribution, Inventory
 
 SAMPLES = Path(__file__).parent / "samples" / "distribution"
@@ -86,13 +88,22 @@ def test_genuine_images_are_known(image: str, expected: tuple[str, str, str, str
         ("ID=wolfi\nVERSION_ID=20230201", "wolfi"),
         ("ID=chainguard\nVERSION_ID=20230214", "chainguard"),
         ("ID=arch\nBUILD_ID=rolling", "arch"),
+        ("ID=debian\nVERSION_ID=12\nPRETTY_NAME=Distroless", "debian:12"),
+        ("ID=fedora\nVERSION_ID=41\nVARIANT_ID=container", "fedora:41"),
+        ("ID=sles\nVERSION_ID=12.5", "sles:12.5"),
+        ("ID=opensuse\nVERSION_ID=42.3\nPRETTY_NAME='openSUSE Leap 42.3'", "opensuse-leap:42.3"),
+        ("ID=opensuse\nVERSION_ID=20180101\nPRETTY_NAME='openSUSE Tumbleweed'", "opensuse-tumbleweed"),
+        ("ID=opensuse-tumbleweed\nVERSION_ID=20240229", "opensuse-tumbleweed"),
+        ("ID=mariner\nVERSION_ID=2.0.20220226", "mariner:2.0"),
     ],
 )
 def test_the_namespace_follows_from_id_and_release(os_release: str, expected: str) -> None:
     assert namespace({OS_RELEASE: os_release}) == expected
 
 
-@pytest.mark.parametrize("os_release", ["ID=kali\nID_LIKE=debian", "ID=postmarketos\nID_LIKE=alpine", "ID=fedora"])
+@pytest.mark.parametrize(
+    "os_release", ["ID=kali\nID_LIKE=debian", "ID=postmarketos\nID_LIKE=alpine", "ID=sled\nID_LIKE=sles"]
+)
 def test_a_derivative_has_no_namespace_and_is_told_why(os_release: str) -> None:
     found = identify({OS_RELEASE: f"{os_release}\nVERSION_ID=12", REPOSITORIES: "https://m/alpine/v3.20/main"})
     assert found is not None
@@ -112,6 +123,43 @@ def test_centos_says_that_it_is_compared_with_red_hat() -> None:
     found = identify({OS_RELEASE: "ID=centos\nVERSION_ID=8\n"})
     assert found is not None
     assert "Red Hat" in found.detail
+
+
+# --- the end of its life ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("os_release", "end"),
+    [
+        ("ID=debian\nVERSION_ID=11", "2026-08-31"),
+        ("ID=ubuntu\nVERSION_ID=18.04", "2023-05-31"),
+        ("ID=alpine\nVERSION_ID=3.10.2", "2021-05-01"),
+        ("ID=centos\nVERSION_ID=8\nNAME='CentOS Linux'", "2021-12-31"),
+        ("ID=centos\nVERSION_ID=8\nNAME='CentOS Stream'", "2024-05-31"),
+        ("ID=rhel\nVERSION_ID=8.10", "2029-05-31"),
+        ("ID=amzn\nVERSION_ID=2018.03", "2023-12-31"),
+        ("ID=sles\nVERSION_ID=15", "2019-12-31"),
+        ("ID=debian", ""),
+        ("ID=wolfi\nVERSION_ID=20230201", ""),
+        ("ID=debian\nVERSION_ID=99", ""),
+        ("ID=kali\nVERSION_ID=2024.1", ""),
+    ],
+)
+def test_the_end_of_support_is_that_of_the_release_and_not_of_whose_advisories_apply(os_release: str, end: str) -> None:
+    found = identify({OS_RELEASE: os_release})
+    assert found is not None
+    assert found.end_of_life == end
+
+
+def test_every_known_end_is_a_date_of_a_known_distribution() -> None:
+    for id_, releases in _ENDS.items():
+        for release, end in releases.items():
+            assert date.fromisoformat(end).isoformat() == end
+            name = "CentOS Stream" if id_ == "centos-stream" else ""
+            id_or_shared = "centos" if id_ == "centos-stream" else id_
+            found = identify({OS_RELEASE: f"ID={id_or_shared}\nVERSION_ID={release}\nNAME='{name}'"})
+            assert found is not None
+            assert found.end_of_life == end, (id_, release)
 
 
 # --- which file decides ----------------------------------------------------------------------------------------------
@@ -162,6 +210,25 @@ def test_the_highest_release_of_the_repositories_outranks_os_release(repositorie
             "ol:6",
         ),
         ({"etc/system-release": "Amazon Linux AMI release 2018.03\n"}, "amzn:1"),
+        ({"usr/lib/system-release": "Amazon Linux release 2023 (Amazon Linux)\n"}, "amzn:2023"),
+        ({"etc/system-release": "Amazon Linux release 2 (Karoo)\n"}, "amzn:2"),
+        ({"etc/redhat-release": "CentOS release 6.10 (Final)\n"}, "rhel:6"),
+        ({"usr/lib/fedora-release": "Fedora release 40 (Forty)\n"}, "fedora:40"),
+        (
+            {"etc/redhat-release": "Fedora release 40 (Forty)\n", "etc/fedora-release": "Fedora release 40 (Forty)\n"},
+            "fedora:40",
+        ),
+        ({"etc/rocky-release": "Rocky Linux release 9.3 (Blue Onyx)\n"}, "rocky:9"),
+        ({"etc/almalinux-release": "AlmaLinux release 8.9 (Midnight Oncilla)\n"}, "almalinux:8"),
+        ({"etc/photon-release": "VMware Photon OS 4.0\nPHOTON_BUILD_NUMBER=d98e681\n"}, "photon:4.0"),
+        ({"etc/mariner-release": "CBL-Mariner 2.0.20220226\nMARINER_BUILD_NUMBER=9996b35\n"}, "mariner:2.0"),
+        (
+            {"etc/SuSE-release": "SUSE Linux Enterprise Server 12 (x86_64)\nVERSION = 12\nPATCHLEVEL = 5\n"},
+            "sles:12.5",
+        ),
+        ({"etc/SuSE-release": "openSUSE 13.1 (x86_64)\nVERSION = 13.1\nCODENAME = Bottle\n"}, "opensuse-leap:13.1"),
+        ({"etc/arch-release": ""}, "arch"),
+        ({"etc/arch-release": "", "etc/lsb-release": "DISTRIB_ID=Arch\nDISTRIB_RELEASE=rolling\n"}, "arch"),
     ],
 )
 def test_the_most_specific_file_decides(files: dict[str, str], expected: str) -> None:

@@ -218,6 +218,10 @@ CENTOS = Distribution(id="centos", version="8", name="CentOS Linux 8", namespace
 SOLARIS = replace(CENTOS, namespace="solaris:11")
 SID = replace(DEBIAN_12, version="99", namespace="debian:99")
 OLD = replace(DEBIAN_12, version="10", namespace="debian:10")
+ENDED = replace(DEBIAN_12, end_of_life="2024-12-31")
+ENDED_ELSEWHERE = replace(SOLARIS, end_of_life="2024-12-31")
+ENDING = replace(DEBIAN_12, end_of_life="2099-12-31")
+DERIVED = replace(DEBIAN_12, detail="compared with the advisories of its parent")
 LOADING = replace(LOADED, closed=False, last_success=0.0, rows=10)
 FAILED = replace(LOADING, failure="HTML instead of JSON")
 OTHERS = replace(OPENSSL, name="mongodb-org", third_party=True)
@@ -239,6 +243,11 @@ UNREADABLE = replace(OPENSSL, version="not:a:version", source=Source(name="odd",
         (built(OPENSSL, distribution=CENTOS), CoverageState.UNSUPPORTED, "no feed for centos 8"),
         (built(OPENSSL, distribution=None), CoverageState.UNSUPPORTED, "names its distribution"),
         (built(OPENSSL, distribution=SOLARIS), CoverageState.UNSUPPORTED, "no feed speaks"),
+        (built(OPENSSL, distribution=ENDED), CoverageState.APPROXIMATE, "(bookworm) ended on 2024-12-31"),
+        (built(OPENSSL, distribution=ENDING), CoverageState.OK, ""),
+        (built(OPENSSL, distribution=ENDED, part=FAILED), CoverageState.FAILED, "ended on 2024-12-31"),
+        (built(OPENSSL, distribution=ENDED_ELSEWHERE), CoverageState.UNSUPPORTED, "ended on"),
+        (built(OPENSSL, distribution=DERIVED), CoverageState.APPROXIMATE, "advisories of its parent"),
         (built(OPENSSL, verdicts=None), CoverageState.LOADING, "being computed"),
         (built(OPENSSL, UNREADABLE), CoverageState.APPROXIMATE, "libssl3 not:a:version"),
         (built(OPENSSL, OTHERS), CoverageState.OK, "1 of 2 packages are not the distribution's"),

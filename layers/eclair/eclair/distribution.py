@@ -1,7 +1,7 @@
 """Which distribution is the image, and whose advisories and version order apply: its namespace?
 
-Formats: os-release(5), lsb-release of the Linux Standard Base, the one-line release files that came before them
-(`debian_version`, `alpine-release`, `redhat-release`, …) and apk-repositories(5).
+Formats: os-release(5), lsb-release of the Linux Standard Base, the release files that came before them
+(`debian_version`, `alpine-release`, `redhat-release`, `SuSE-release`, …) and apk-repositories(5).
 
 A namespace follows from the distribution's own id alone: what a derivative names as ID_LIKE is built and fixed by
 somebody else, so it never decides.
@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import BinaryIO, Final
 
+from eclair.end_of_life import end_of_life
 from eclair.model import Distribution, Inventory
 
-VERSION: Final = 1
+VERSION: Final = 2
 """The version of this analyser: raise it when the same file would give another inventory."""
 
 _ANALYSER: Final = "distribution"
@@ -45,6 +46,8 @@ _KEPT: Final = frozenset(
     )
 )
 
+_SERVICE_PACK: Final = "PATCHLEVEL"
+
 _ESCAPE: Final = re.compile(r"\\(.)")
 _ESCAPE_IN_DOUBLE_QUOTES: Final = re.compile(r'\\([\\"$`])')
 
@@ -67,11 +70,20 @@ def _unquoted(value: str) -> str:
             return _ESCAPE.sub(r"\1", value)
 
 
-def _first_line(content: str) -> Pairs:
-    """Read a release file of one line."""
-    line = next((line for line in content.splitlines() if line.strip()), "")
-    if line:
-        yield "release", line.strip()
+def _release_line(content: str) -> Pairs:
+    """Read the first line of a release file, and the service pack that SUSE writes below it."""
+    lines = [line.strip() for line in content.splitlines() if line.strip()]
+    if lines:
+        yield "release", lines[0]
+    for line in lines[1:]:
+        name, equals, value = line.partition("=")
+        if equals and name.strip() == _SERVICE_PACK:
+            yield _SERVICE_PACK, value.strip()
+
+
+def _presence(_: str) -> Pairs:
+    """Read a file that tells by being there; it may be empty."""
+    yield "present", "yes"
 
 
 def _repositories(content: str) -> Pairs:
@@ -85,19 +97,25 @@ def _repositories(content: str) -> Pairs:
             yield "release", parts[-2]
 
 
+# The release files of distributions that use rpm, those of a derivative before the ones it inherits.
+_RELEASE_FILES: Final = tuple(
+    f"{folder}/{name}-release"
+    for name in (
+        *("oracle", "rocky", "almalinux", "centos", "fedora", "azurelinux", "mariner", "photon", "SuSE"),
+        *("redhat", "system"),
+    )
+    for folder in ("etc", "usr/lib")
+)
+
 _READERS: Final[Mapping[str, Callable[[str], Pairs]]] = {
     "etc/os-release": _assignments,
     "usr/lib/os-release": _assignments,
     "etc/lsb-release": _assignments,
-    "etc/alpine-release": _first_line,
+    "etc/alpine-release": _release_line,
     "etc/apk/repositories": _repositories,
-    "etc/oracle-release": _first_line,
-    "etc/rocky-release": _first_line,
-    "etc/almalinux-release": _first_line,
-    "etc/centos-release": _first_line,
-    "etc/redhat-release": _first_line,
-    "etc/system-release": _first_line,
-    "etc/debian_version": _first_line,
+    **dict.fromkeys(_RELEASE_FILES, _release_line),
+    "etc/debian_version": _release_line,
+    "etc/arch-release": _presence,
 }
 
 PATHS: Final = frozenset(_READERS)
@@ -169,6 +187,11 @@ def _of_debian_version(facts: Facts) -> _Identity:
     return _Identity(id="debian", codename=release.partition("/")[0])
 
 
+def _of_arch_release(_: Facts) -> _Identity:
+    return _Identity(id="arch", name="Arch Linux")
+
+
+# How the first lines of release files begin, and what the ID of os-release would be.
 _RELEASE_LINES: Final = (
     ("Red Hat Enterprise Linux", "rhel"),
     ("CentOS", "centos"),
@@ -176,14 +199,27 @@ _RELEASE_LINES: Final = (
     ("AlmaLinux", "almalinux"),
     ("Oracle Linux", "ol"),
     ("Amazon Linux", "amzn"),
+    ("Fedora", "fedora"),
+    ("SUSE Linux Enterprise Server", "sles"),
+    ("openSUSE", "opensuse"),
+    ("VMware Photon", "photon"),
+    ("CBL-Mariner", "mariner"),
+    ("Microsoft Azure Linux", "azurelinux"),
+    ("AZURE LINUX", "azurelinux"),
 )
+
+_NUMBER: Final = re.compile(r"[0-9][0-9.]*+")
 
 
 def _of_release_line(facts: Facts) -> _Identity:
-    """Read `CentOS Linux release 7.9.2009 (Core)` and its like."""
+    """Read `CentOS Linux release 7.9.2009 (Core)`, `VMware Photon OS 4.0` and their like: the first number counts."""
     line = facts.get("release", "")
     id_ = next((id_ for beginning, id_ in _RELEASE_LINES if line.startswith(beginning)), "")
-    return _Identity(id=id_, version=line.partition(" release ")[2].partition(" ")[0], name=line)
+    numbers = _NUMBER.search(line)
+    version = numbers[0].rstrip(".") if numbers else ""
+    if _SERVICE_PACK in facts:
+        version = f"{version}.{facts[_SERVICE_PACK]}"
+    return _Identity(id=id_, version=version, name=line)
 
 
 # The first that names an id decides. etc/os-release goes before usr/lib/os-release (os-release(5)), and both before
@@ -193,14 +229,10 @@ _SOURCES: Final[tuple[tuple[str, Callable[[Facts], _Identity]], ...]] = (
     ("etc/os-release", _of_os_release),
     ("usr/lib/os-release", _of_os_release),
     ("etc/lsb-release", _of_lsb_release),
-    ("etc/oracle-release", _of_release_line),
-    ("etc/rocky-release", _of_release_line),
-    ("etc/almalinux-release", _of_release_line),
-    ("etc/centos-release", _of_release_line),
-    ("etc/redhat-release", _of_release_line),
-    ("etc/system-release", _of_release_line),
+    *((path, _of_release_line) for path in _RELEASE_FILES),
     ("etc/alpine-release", _of_alpine_release),
     ("etc/apk/repositories", _of_apk_repositories),
+    ("etc/arch-release", _of_arch_release),
     ("etc/debian_version", _of_debian_version),
 )
 
@@ -271,11 +303,15 @@ def _is_number(word: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Family:
-    """A namespace, and how the release in it follows from an identity (None: it has no releases)."""
+    """A namespace, and how the release in it follows from an identity (None: it has no releases).
+
+    `life` is whose end of life counts, where that is not the namespace's.
+    """
 
     namespace: str
     release: Callable[[_Identity], str] | None = None
     remark: str = ""
+    life: str = ""
 
 
 _FAMILIES: Final = {
@@ -287,14 +323,18 @@ _FAMILIES: Final = {
     "centos": _Family(
         namespace="rhel",
         release=_major,
+        life="centos",
         remark="CentOS publishes no advisories: compared with those of Red Hat, whose builds it repeats",
     ),
     "centos-stream": _Family(namespace="centos-stream", release=_major),
     "chainguard": _Family(namespace="chainguard"),
     "debian": _Family(namespace="debian", release=_debian),
+    "fedora": _Family(namespace="fedora", release=_major),
     "mariner": _Family(namespace="mariner", release=_minor),
     "ol": _Family(namespace="ol", release=_major),
+    "opensuse": _Family(namespace="opensuse-leap", release=_minor),
     "opensuse-leap": _Family(namespace="opensuse-leap", release=_minor),
+    "opensuse-tumbleweed": _Family(namespace="opensuse-tumbleweed"),
     "photon": _Family(namespace="photon", release=_minor),
     "rhel": _Family(namespace="rhel", release=_major),
     "rocky": _Family(namespace="rocky", release=_major),
@@ -303,8 +343,11 @@ _FAMILIES: Final = {
     "wolfi": _Family(namespace="wolfi"),
 }
 
-# CentOS Linux and CentOS Stream share an ID, and only the name tells them apart.
-_SHARED_IDS: Final = (("centos", "CentOS Stream", "centos-stream"),)
+# CentOS Linux and CentOS Stream share an ID, and only the name tells them apart; so did openSUSE until Leap 42.
+_SHARED_IDS: Final = (
+    ("centos", "CentOS Stream", "centos-stream"),
+    ("opensuse", "openSUSE Tumbleweed", "opensuse-tumbleweed"),
+)
 
 _NAMED_RELEASES: Final = frozenset((_EDGE, "sid"))
 
@@ -315,13 +358,16 @@ def identify(inventories: Iterable[Inventory]) -> Distribution | None:
     identity = _identity(files)
     if identity is None:
         return None
-    namespace, detail = _namespace(identity)
+    family = _FAMILIES.get(_family_id(identity))
+    release = family.release(identity) if family and family.release else ""
+    namespace, detail = _namespace(identity, family, release)
     return Distribution(
         id=identity.id,
         version=identity.version,
         name=identity.name,
         namespace=namespace,
         detail=detail,
+        end_of_life=end_of_life(family.life or family.namespace, release) if family else "",
     )
 
 
@@ -334,14 +380,12 @@ def _identity(files: Mapping[str, Inventory]) -> _Identity | None:
     return replace(identity, repositories=tuple(release for _, release in repositories.facts))
 
 
-def _namespace(identity: _Identity) -> tuple[str | None, str]:
+def _namespace(identity: _Identity, family: _Family | None, release: str) -> tuple[str | None, str]:
     """Return the namespace, or None; and what there is to say about it."""
-    family = _FAMILIES.get(_family_id(identity))
     if family is None:
         return None, f"no feed speaks for the distribution {identity.id!r}"
     if family.release is None:
         return family.namespace, family.remark
-    release = family.release(identity)
     if release not in _NAMED_RELEASES and not all(map(_is_number, release.split("."))):
         return None, f"{identity.id} without a release that can be read: VERSION_ID is {identity.version!r}"
     return f"{family.namespace}:{release}", family.remark

@@ -122,7 +122,9 @@ class Package:
 class Distribution:
     """The distribution of an image; `id`, `version` and `name` are ID, VERSION_ID and PRETTY_NAME of os-release.
 
-    `namespace` is None where no feed of ours could speak for this release; then `detail` says why.
+    `namespace` is None where no feed of ours could speak for this release; then `detail` says why. With a namespace,
+    `detail` says how far its advisories fit. `end_of_life` is the day (YYYY-MM-DD) on which the vendor's support ends,
+    where that is known.
     """
 
     id: str
@@ -130,6 +132,7 @@ class Distribution:
     name: str
     namespace: str | None = None
     detail: str = ""
+    end_of_life: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ import binascii
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from typing import Final, TypeVar
 
 import orjson
@@ -328,7 +329,9 @@ def _coverage(
         if reference.set not in instances:
             yield _uncovered(reference.namespace, CoverageState.LOADING, "the package list is not stored yet")
         elif reference.namespace:
-            yield _of_namespace(reference, instances[reference.set], parts, now, judged=reference.set in judged)
+            remarks = _remarks(image.distribution, reference.namespace, now)
+            is_judged = reference.set in judged
+            yield _of_namespace(reference, instances[reference.set], parts, now, remarks=remarks, judged=is_judged)
         else:
             yield _of_no_namespace(image.distribution, reference.type, len(instances[reference.set]))
     if image.state is ImageState.INDEXED and (not image.sets or (named and not _has(image, named))):
@@ -364,17 +367,30 @@ def _problems(problems: Sequence[tuple[str, str]]) -> str:
     return listed if len(problems) <= NAMED else f"{listed}; and {len(problems) - NAMED} more"
 
 
+def _remarks(distribution: Distribution | None, namespace: str, now: float) -> tuple[str, ...]:
+    """Return why the advisories of its namespace say less of a distribution than they seem to."""
+    if distribution is None or distribution.namespace != namespace:
+        return ()
+    remarks = [distribution.detail] if distribution.detail else []
+    end = distribution.end_of_life
+    if end and datetime.fromtimestamp(now, UTC).date() > date.fromisoformat(end):
+        remarks.append(f"support of {distribution.name or distribution.id} ended on {end}")
+    return tuple(remarks)
+
+
 def _of_namespace(
     reference: SetReference,
     instances: Sequence[_Instance],
     parts: FeedParts,
     now: float,
     *,
+    remarks: Sequence[str],
     judged: bool,
 ) -> Coverage:
     authority = feeds.authority(reference.namespace)
     if authority is None:
-        return _uncovered(reference.namespace, CoverageState.UNSUPPORTED, f"no feed speaks for {reference.namespace}")
+        detail = "; ".join((f"no feed speaks for {reference.namespace}", *remarks))
+        return _uncovered(reference.namespace, CoverageState.UNSUPPORTED, detail)
     feed, name = authority
     part = parts.get((feed.name, name)) or FeedPart(feed=feed.name, name=name)
     state, said = standing(part, now)
@@ -383,6 +399,9 @@ def _of_namespace(
         state, details = _of_release(part, reference.namespace, state, details)
     if not judged:
         state, details = CoverageState.LOADING, ["the verdicts are being computed", *details]
+    if remarks:
+        details.extend(remarks)
+        state = CoverageState.APPROXIMATE if state is CoverageState.OK else state
     unreadable, third_party = _uncompared(instances)
     if unreadable:
         listed = ", ".join(f"{package.name} {package.version}" for package in unreadable[:NAMED])
