@@ -4,7 +4,9 @@ import gzip
 import io
 import tarfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from eclair.adapters.documents import FolderDocuments
 from eclair.application import Application, MemoryPorts, Settings, in_memory
@@ -32,6 +34,10 @@ class Fleet:
         self.registry = MemoryRegistry()
         self.ports = MemoryPorts(registry=self.registry, documents=FolderDocuments(SAMPLES / "feeds" / "mirror-1"))
         self.application: Application = in_memory(self.ports, SETTINGS, clock=lambda: self.now)
+
+    def with_ports(self, **ports: Any) -> Application:
+        """Return the application over the same memory, but for the ports that are given."""
+        return in_memory(replace(self.ports, **ports), SETTINGS, clock=lambda: self.now)
 
     def push(self, repository: Repository, tag: str) -> None:
         """Tell of a pushed tag, and index what that queues."""

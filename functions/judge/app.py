@@ -9,18 +9,22 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from eclair.adapters.sqs import decode_judge
-from eclair.application import on_aws
+from eclair.application import Application, on_aws
 
 logger = Logger()
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
-def judge(record: SQSRecord) -> None:
-    """Judge the set that the message names."""
-    on_aws().judge(decode_judge(record.body))
-
-
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """Answer which messages have to be delivered again."""
+    return respond(event, context, on_aws())
+
+
+def respond(event: dict[str, Any], context: LambdaContext, application: Application) -> PartialItemFailureResponse:
+    """Judge the sets that the messages name."""
+
+    def judge(record: SQSRecord) -> None:
+        application.judge(decode_judge(record.body))
+
     return process_partial_response(event=event, record_handler=judge, processor=processor, context=context)

@@ -1,4 +1,7 @@
-"""Invoke functions as API Gateway does, and read what they answer as the API description says."""
+"""Invoke functions as API Gateway, SQS and DynamoDB's stream do, and read what they answer.
+
+What API Gateway is answered is held against the API description.
+"""
 
 import json
 from copy import deepcopy
@@ -6,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from openapi_schema_validator import OAS30Validator
 
@@ -27,6 +31,35 @@ class Context(LambdaContext):
 
     def get_remaining_time_in_millis(self) -> int:  # type: ignore[override]  # static there, for no reason
         return int(self._remaining * 1000)
+
+
+def recorded(name: str) -> dict[str, Any]:
+    """Return a recorded event."""
+    event: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
+    return event
+
+
+def messages(*bodies: str) -> dict[str, Any]:
+    """Return the event of messages of a queue; they are numbered from 1."""
+    template = recorded("sqs_messages")["Records"][0]
+    return {"Records": [template | {"messageId": str(n), "body": body} for n, body in enumerate(bodies, start=1)]}
+
+
+def grouped(*bodies: tuple[str, str]) -> dict[str, Any]:
+    """Return the event of messages of a FIFO queue, each with its group; they are numbered from 1."""
+    template = recorded("sqs_fifo_messages")["Records"][0]
+    return {
+        "Records": [
+            template
+            | {"messageId": str(n), "body": body, "attributes": template["attributes"] | {"MessageGroupId": group}}
+            for n, (group, body) in enumerate(bodies, start=1)
+        ]
+    }
+
+
+def failed(answered: PartialItemFailureResponse) -> list[str]:
+    """Return the ids of what has to be delivered again."""
+    return [str(failure["itemIdentifier"]) for failure in answered["batchItemFailures"]]
 
 
 def request(

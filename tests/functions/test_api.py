@@ -104,7 +104,7 @@ def test_examples_are_as_described(name: str, example: object, schema: dict[str,
     assert name
 
 
-@pytest.mark.parametrize("function", ["push", "report"])
+@pytest.mark.parametrize("function", ["push", "index", "refresh", "match", "judge", "notify", "report"])
 def test_importing_a_function_needs_no_environment_and_makes_no_connection(function: str) -> None:
     code = f"import sys; import functions.{function}.app; print('boto3' in sys.modules)"
     path = f"{ROOT}:{ROOT / 'layers' / 'eclair'}"

@@ -10,7 +10,7 @@ from eclair.errors import BadRequest
 from eclair.model import Repository
 from functions.push.app import respond
 from tests.fleet import DEBIAN, DPKG, SETTINGS, SHOP, Fleet, layer
-from tests.functions.invocation import EVENTS, Context, content, request
+from tests.functions.invocation import EVENTS, Context, content, recorded, request
 
 ECR = Repository("123456789012.dkr.ecr.us-west-2.amazonaws.com/my-repository-name")
 SECRET = SETTINGS.webhook_secret
@@ -18,11 +18,6 @@ SECRET = SETTINGS.webhook_secret
 
 def invoke(fleet: Fleet, event: dict[str, Any], remaining: float = 100.0) -> dict[str, Any]:
     return respond(event, Context(remaining), fleet.application)
-
-
-def recorded(name: str) -> dict[str, Any]:
-    event: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
-    return event
 
 
 def quay(**headers: str) -> dict[str, Any]:
