@@ -10,11 +10,12 @@ from pynamodb.exceptions import PynamoDBException
 
 from eclair.adapters.dynamodb import ATTEMPTS, PIECE, Table, page_token, sort_key_of
 from eclair.adapters.dynamodb_advisories import DynamoAdvisories
+from eclair.adapters.dynamodb_feeds import DynamoFeeds
 from eclair.adapters.dynamodb_images import DynamoImages
 from eclair.adapters.dynamodb_notices import MEMORY, DynamoNotices
 from eclair.adapters.dynamodb_sets import DynamoSets
 from eclair.errors import BadRequest, Forbidden, LimitExceeded, NotFound, Unavailable
-from eclair.model import Range
+from eclair.model import Amendment, Range, Severity
 from tests.adapters.contract.conftest import REGION, new_table
 from tests.adapters.contract.test_advisories import OPENSSL, before, put, said
 from tests.adapters.contract.test_images import BANK, SHOP, digest
@@ -276,13 +277,47 @@ def test_what_was_put_is_remembered_for_35_days(table: Table) -> None:
 
 def test_a_statement_that_only_changed_its_severity_writes_no_range(table: Table) -> None:
     advisories = DynamoAdvisories(table)
-    put(advisories, said(seq=1), [before(3)])
-    assert requests_of(table, lambda: put(advisories, said(seq=2), [before(3)])) == [
-        "GetItem",
-        "BatchGetItem",
-        "PutItem",
-        "GetItem",
-    ]
+    put(advisories, said(seq=1), ranges=[before(3)])
+    worse = Amendment(new=replace(said(seq=2), severity=Severity.CRITICAL), ranges=(), old=said(seq=1))
+
+    def write() -> None:
+        advisories.put_ranges([worse])
+        advisories.put_statements([worse])
+
+    assert requests_of(table, write) == ["BatchWriteItem", "PutItem"]
+    assert [pk[:2] for pk, _ in sorted(rows_in(table))] == ["A#", "C#", "H#", "V#"]
+
+
+def test_a_first_load_asks_little(table: Table) -> None:
+    many = [Amendment(new=said(number, seq=1), ranges=(before(3),)) for number in range(100)]
+
+    def write() -> None:
+        advisories = DynamoAdvisories(table)
+        advisories.put_ranges(many)
+        assert advisories.put_statements(many) == ()
+
+    assert requests_of(table, write) == ["BatchWriteItem"] * 8 + ["TransactWriteItems"]
+
+
+def test_a_vulnerability_of_many_packages_is_one_row(table: Table) -> None:
+    packages = [replace(OPENSSL, name=f"p{number}") for number in range(30)]
+    DynamoAdvisories(table).put_ranges([Amendment(new=said(1, package), ranges=()) for package in packages])
+    assert rows_in(table) == [("C#CVE-2026-1", b"debian#CVE-2026-1")]
+
+
+def test_history_is_kept_for_as_long_as_was_asked(table: Table) -> None:
+    old, new = replace(said(seq=1), changed=5.5), replace(said(seq=2), changed=100.5)
+    for keep, expires in ((0.0, None), (60.0, 160)):
+        DynamoAdvisories(table, keep=keep).put_ranges([Amendment(new=new, ranges=(), old=old)])
+        (row,) = [row for row in table.row.scan() if row.pk.startswith("H#")]
+        assert row.expires == expires
+
+
+def test_digests_of_thousands_of_packages_are_a_few_reads(table: Table) -> None:
+    feeds = DynamoFeeds(table)
+    many = {f"deb#debian:12#source#package-{number:05}": f"{number:032}" for number in range(2500)}
+    feeds.end("debian", "tracker", many)
+    assert requests_of(table, lambda: feeds.digests("debian", "tracker")) == ["Query"]
 
 
 def test_a_repository_is_listed_by_one_write(table: Table) -> None:
@@ -316,7 +351,7 @@ def test_a_statement_that_cannot_be_streamed_is_refused(table: Table) -> None:
     ranges = tuple(Range(introduced=f"{number**9:x}", fixed=f"{number**8:x}") for number in range(30_000))
     statement = replace(said(), ranges=ranges)
     with pytest.raises(LimitExceeded, match="CVE-2026-1 on deb#debian:12#source#openssl"):
-        DynamoAdvisories(table).put_statement(statement)
+        DynamoAdvisories(table).put_statements([Amendment(new=statement, ranges=())])
     assert DynamoAdvisories(table).candidates(OPENSSL, b"\x01") == ()
 
 
@@ -327,6 +362,12 @@ def test_a_statement_that_cannot_be_streamed_is_refused(table: Table) -> None:
 def test_a_page_token_that_is_not_ours_is_refused(table: Table, page: str) -> None:
     with pytest.raises(BadRequest, match="not a token of ours"):
         DynamoImages(table).members_of(SHOP, page=page)
+
+
+@pytest.mark.parametrize("page", ["!", "x", "ä", "", "QQ==", "AAA=", "AAFB", "AABBQg=="])
+def test_a_page_token_of_statements_that_is_not_ours_is_refused(table: Table, page: str) -> None:
+    with pytest.raises(BadRequest, match="not a token of ours"):
+        DynamoAdvisories(table).about("CVE-2026-1", page=page)
 
 
 @pytest.mark.parametrize("page", ["!", "x.", "-1.", "123.", "1.!", "٣."])

@@ -140,8 +140,10 @@ class Interest:
     """Which files of a layer a reader asks for; all paths without leading slash.
 
     `paths` are exact. Of `directories` (ending in `/`) every file directly within is read. `names` are base names and
-    `suffixes` the ends of paths, anywhere in the file system (`package.json`, `.jar`, `.dist-info/METADATA`). `magics`
-    are the first bytes of regular files, anywhere (`\\x7fELF`).
+    `suffixes` the ends of paths, anywhere in the file system (`package.json`, `.jar`, `.dist-info/METADATA`); one without
+    a slash has a dot and fits in any letter case. `magics` are the first bytes of regular files, anywhere (`\\x7fELF`). Of
+    ELF files told by their magic only those are read that have a section with one of the names in `sections`, if any
+    are given, or that do not say what their sections are.
     """
 
     paths: frozenset[str] = frozenset()
@@ -149,6 +151,7 @@ class Interest:
     names: frozenset[str] = frozenset()
     suffixes: tuple[str, ...] = ()
     magics: tuple[bytes, ...] = ()
+    sections: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,8 +160,9 @@ class Inventory:
 
     `analyser` names the ecosystem module (`dpkg`, `apk`, …) or `distribution`. `facts` are the key-value pairs of a
     distribution file (os-release variables, the release in /etc/apk/repositories). `owned` are the (path, package
-    name) of files that the package manager installed, of a database or one of its file lists. `problem` says what
-    could not be read; it is set beside the packages that could.
+    name) of files that the package manager installed, of a database or one of its file lists; the result of a layer
+    keeps those that another reader may care for. `problem` says what could not be read; it is set beside the packages
+    that could.
     """
 
     path: str
@@ -170,12 +174,21 @@ class Inventory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layer:
-    """The result of reading one layer blob once.
+class Link:
+    """A symbolic or a `hard` link in the place of a file or directory of interest; `target` is as it is written."""
 
-    `removed` are the paths that the layer takes away from the layers below: whiteouts, and paths of interest that
-    it replaces by something we do not read. `opaque` are directories whose lower content is hidden as a whole (""
-    is the root). Both without leading slash.
+    path: str
+    target: str
+    hard: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """The result of reading one layer blob once; all paths without leading slash.
+
+    `removed` are the paths that the layer takes away from the layers below, `opaque` are directories whose lower
+    content is hidden as a whole ("" is the root). `links` are those that may lead to files of interest. `written` are
+    the paths of all that the layer holds, packed by `path_list`: each replaces what the layers below have there.
     """
 
     digest: Digest
@@ -183,6 +196,8 @@ class Layer:
     inventories: tuple[Inventory, ...] = ()
     removed: tuple[str, ...] = ()
     opaque: tuple[str, ...] = ()
+    links: tuple[Link, ...] = ()
+    written: bytes = b""
 
 
 # --- images ----------------------------------------------------------------------------------------------------------
@@ -659,6 +674,17 @@ class FeedPart:
     cursor: str = ""
     unread: int = 0
     held: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """What a run is about to write: packages or advisories by their names, the packages that this concerns, and how
+    many statements of the part stand under other names.
+    """
+
+    names: tuple[str, ...]
+    packages: tuple[PackageKey, ...]
+    rows: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,9 @@ from contextlib import AbstractContextManager
 from typing import BinaryIO, Protocol
 
 from eclair.model import (
+    Amendment,
     Artifact,
+    Begun,
     Delta,
     Descriptor,
     Digest,
@@ -172,7 +174,7 @@ class Notices(Protocol):
 
 
 class Advisories(Protocol):
-    """Statements and the index of their ranges."""
+    """Statements, the index of their ranges, and what they said before."""
 
     def candidates(self, package: PackageKey, key: bytes) -> tuple[StatementKey, ...]:
         """Return the statements with a range row that holds the version key (`UNREADABLE`: all), each once.
@@ -183,23 +185,30 @@ class Advisories(Protocol):
     def statements(self, keys: Iterable[StatementKey]) -> Mapping[StatementKey, Statement]:
         """Return the statements that are there, tombstones included."""
 
-    def stated(self, feed: str, package: PackageKey) -> tuple[Statement, ...]:
-        """Return all statements of the feed about the package that have a range row, tombstones included."""
+    def of_packages(self, feed: str, packages: Iterable[PackageKey]) -> tuple[Statement, ...]:
+        """Return the feed's statements about the packages that have a range row, tombstones included."""
 
-    def put_ranges(self, statement: Statement, ranges: Sequence[KeyRange]) -> None:
-        """Store the range rows of a statement and its row under each vulnerability, beside those that are there.
+    def of_advisories(self, feed: str, ids: Iterable[str]) -> tuple[Statement, ...]:
+        """Return the feed's statements under the advisory ids, tombstones included."""
+
+    def ranges(self, feed: str, packages: Iterable[PackageKey]) -> Mapping[StatementKey, tuple[KeyRange, ...]]:
+        """Return the range rows that lead to statements of the feed about the packages, be these there or not."""
+
+    def put_ranges(self, amendments: Sequence[Amendment]) -> None:
+        """Store, beside what is there, the range rows that statements are going to need, a row that leads to each from
+        its vulnerabilities, and what they replace as history.
 
         A `KeyRange` holds the versions the range includes; an upper end of `FF`s has no bound.
         """
 
-    def put_statement(self, statement: Statement) -> bool:
-        """Store the statement if the one stored has number `statement.seq` - 1 (0: none); return whether it stands.
+    def put_statements(self, amendments: Sequence[Amendment]) -> tuple[Amendment, ...]:
+        """Store each statement if the one stored has the number before (0: none); return those that were refused.
 
         The same statement with the same number, stored already, stands.
         """
 
-    def delete_stale_ranges(self, statement: Statement, ranges: Sequence[KeyRange]) -> None:
-        """Delete the range rows of the statement other than these, and its rows under other vulnerabilities."""
+    def delete_ranges(self, stale: Mapping[StatementKey, Sequence[KeyRange]]) -> None:
+        """Delete range rows of statements."""
 
     def about(self, vulnerability: str, *, page: str | None = None, limit: int = 100) -> Page[Statement]:
         """Return the statements about a vulnerability, tombstones left out."""
@@ -215,14 +224,22 @@ class Feeds(Protocol):
 
     def parts(self, feed: str) -> tuple[FeedPart, ...]: ...
 
+    def part(self, feed: str, part: str) -> FeedPart | None: ...
+
     def save_part(self, part: FeedPart, lease: Lease) -> bool:
         """Store how the part stands, if the lease is still the newest; return whether that happened."""
 
-    def digests(self, feed: str, part: str) -> Mapping[PackageKey, str]:
-        """Return the digest of what was last loaded of each package of the part."""
+    def digests(self, feed: str, part: str) -> Mapping[str, str]:
+        """Return the digest of what was last loaded of each package or advisory of the part, by its name."""
 
-    def save_digest(self, feed: str, part: str, package: PackageKey, digest: str | None) -> None:
-        """Store the digest of a package whose statements all stand (None: the package is gone)."""
+    def begin(self, feed: str, part: str, begun: Begun) -> None:
+        """Note what is about to be written, in the place of what was noted before."""
+
+    def begun(self, feed: str, part: str) -> Begun | None:
+        """Return what was begun and has not ended: it may be half written."""
+
+    def end(self, feed: str, part: str, digests: Mapping[str, str | None]) -> None:
+        """Store the digests of what now stands (None: it is gone), and note that what was begun has ended."""
 
 
 class Queues(Protocol):

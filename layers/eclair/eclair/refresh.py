@@ -1,75 +1,54 @@
 """Bring the statements of a feed up to date, at the cost of what changed.
 
-Fetched only if changed, parsed as a stream, and only what differs is written: per statement the new range rows, then
-the statement (conditional on its number), then the stale range rows go; last, the package's digest. So a crash leaves
-a consistent store, and the next run goes on where this one stopped.
+One run refreshes one part of a feed, under its lease: the documents are fetched if they changed, what they say is
+loaded (`load`), and how the part stands is recorded, a failure beside the last success. A run that has not enough time
+left asks for another one, which goes on where it stopped.
 """
 
 import hashlib
 import logging
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from typing import BinaryIO, Protocol, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
+from math import inf
+from typing import BinaryIO
 
-from eclair import feeds
+from eclair import feeds as sources
+from eclair.amend import Each
+from eclair.collect import Collected, collect
 from eclair.errors import BadInput, EclairError, NotFound, Unavailable
-from eclair.feeds import Feed, Part
-from eclair.model import (
-    FeedPart,
-    Fingerprint,
-    Lease,
-    NotifyRequest,
-    PackageKey,
-    PackageStatements,
-    RefreshRequest,
-    Statement,
-)
-from eclair.ports import Advisories, Clock, Documents, Feeds, Fetched, Images, Queues
-from eclair.verdict import key_ranges
+from eclair.feeds import Document, Feed, Incremental, Part
+from eclair.load import Loading, Tally, TooMuchGone, load_steps, load_whole
+from eclair.model import FeedPart, Fingerprint, Lease, NotifyRequest, PackageKey, RefreshRequest
+from eclair.ports import Advisories, Clock, Documents, Feeds, Images, Queues
 
 LEASE = 960.0
 """Seconds a lease lasts: longer than a Lambda function can run, so that no former holder still writes."""
 RESERVE = 60.0
 """Seconds to keep for closing; with less left, the rest goes to a fresh invocation."""
-BATCH = 64
-"""How many changed packages are written before the time is looked at again."""
-ATTEMPTS = 5
-"""How often a statement is numbered anew because the one stored has another number than was read."""
+SHRINK = 0.2
+"""The share of its rows that a part may lose in one refresh and still be believed."""
+FEW = 50
+"""So many rows may always be lost."""
 
 _log = logging.getLogger(__name__)
-
-A = TypeVar("A")
-B = TypeVar("B")
-
-
-class Each(Protocol):
-    """Apply a function to each item, in turn (`map`) or side by side (a thread pool's map)."""
-
-    def __call__(self, function: Callable[[A], B], items: Iterable[A], /) -> Iterator[B]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refreshed:
-    """What a refresh did: packages read, packages that differed, statements written, and whether it is done."""
+    """What a refresh did: names (packages or advisories) that were said and that differed, statements written and
+    withdrawn, whether it is done, and whether withdrawals were held back.
+    """
 
     changed: bool
-    packages: int = 0
+    names: int = 0
     differed: int = 0
     written: int = 0
+    withdrawn: int = 0
+    unread: int = 0
     done: bool = True
-
-
-@dataclass(slots=True)
-class _Tally:
-    """What has been seen of a part so far."""
-
-    seen: set[PackageKey] = field(default_factory=set)
-    namespaces: Counter[str] = field(default_factory=Counter)
-    rows: int = 0
-    differed: int = 0
-    written: int = 0
+    held: bool = False
 
 
 class _OutOfTime(Exception):
@@ -80,7 +59,8 @@ class _OutOfTime(Exception):
 class Refresh:
     """The use case over its ports.
 
-    `wanted` limits the load to packages somebody asked about (`eclair scan`); then nothing is ever withdrawn.
+    `wanted` limits the load to packages somebody asked about (`eclair scan`); then nothing is ever withdrawn. `shrink`
+    is the share of its rows that a part may lose at once.
     """
 
     advisories: Advisories
@@ -91,16 +71,16 @@ class Refresh:
     clock: Clock
     each: Each = map
     wanted: Callable[[PackageKey], bool] | None = None
+    shrink: float = SHRINK
+    catalogue: Callable[[], Mapping[str, Feed]] = sources.load
 
-    def __call__(
-        self, request: RefreshRequest, *, remaining: Callable[[], float] = lambda: float("inf")
-    ) -> Refreshed | None:
+    def __call__(self, request: RefreshRequest, *, remaining: Callable[[], float] = lambda: inf) -> Refreshed | None:
         """Refresh one part, or queue every part of the feed where none is named.
 
-        None where another holder's lease is on the part, which does the work. Raises `BadFeed`, `Unavailable` and
-        `Forbidden` with the failure recorded beside the last success; what was stored stays.
+        None where another holder's lease is on the part, which does the work. Raises `BadFeed`, `Unavailable`,
+        `NotFound` and `Forbidden` with the failure recorded beside the last success; what was stored stays.
         """
-        feed = _feed(request.feed)
+        feed = _feed(self.catalogue(), request.feed)
         if not request.part:
             self.queues.refresh([replace(request, part=part.name) for part in feed.parts])
             return None
@@ -110,207 +90,205 @@ class Refresh:
             _log.info("refresh leased elsewhere", extra={"feed": feed.name, "part": part.name})
             return None
         try:
-            return self._under_lease(feed, part, lease, remaining)
+            return _Run(self, feed, part, request, lease, remaining)()
         finally:
             self.feeds.release(lease)
 
-    def _under_lease(self, feed: Feed, part: Part, lease: Lease, remaining: Callable[[], float]) -> Refreshed:
-        stored = self._stored(feed, part)
+
+class _Run:
+    """One refresh of one part under its lease."""
+
+    def __init__(
+        self,
+        refresh: Refresh,
+        feed: Feed,
+        part: Part,
+        request: RefreshRequest,
+        lease: Lease,
+        remaining: Callable[[], float],
+    ) -> None:
+        self._refresh = refresh
+        self._feed = feed
+        self._part = part
+        self._request = request
+        self._lease = lease
+        self._remaining = remaining
+        self._stored = refresh.feeds.part(feed.name, part.name) or FeedPart(feed=feed.name, name=part.name)
+        self._writing = False
+        self._tally = Tally()
+
+    def __call__(self) -> Refreshed:
         try:
-            return self._load(feed, part, stored, lease, remaining)
+            return self._fetch_and_load()
         except _OutOfTime:
-            self.queues.refresh([RefreshRequest(feed=feed.name, part=part.name)])
-            return Refreshed(changed=True, done=False)
+            self._refresh.queues.refresh([self._request])
+            return replace(self._refreshed(), done=False)
         except NotFound as error:
-            if part.probe and not stored.closed:
+            if self._part.probe and not self._stored.closed:
                 return Refreshed(changed=False)
-            self._record_failure(stored, lease, error)
+            self._save(failure=str(error))
             raise
         except EclairError as error:
-            self._record_failure(stored, lease, error)
+            self._save(failure=str(error))
             raise
 
-    def _record_failure(self, stored: FeedPart, lease: Lease, error: EclairError) -> None:
-        self.feeds.save_part(replace(stored, last_attempt=self.clock(), failure=str(error)), lease)
-
-    def _stored(self, feed: Feed, part: Part) -> FeedPart:
-        for stored in self.feeds.parts(feed.name):
-            if stored.name == part.name:
-                return stored
-        return FeedPart(feed=feed.name, name=part.name)
-
-    def _load(
-        self, feed: Feed, part: Part, stored: FeedPart, lease: Lease, remaining: Callable[[], float]
-    ) -> Refreshed:
+    def _fetch_and_load(self) -> Refreshed:
+        known = () if self._request.accept else self._stored.fingerprints
         with ExitStack() as stack:
-            fetched = self._fetch(part, stored, stack)
-            now = self.clock()
-            if fetched is None:
-                self.feeds.save_part(replace(stored, last_success=now, last_attempt=now, failure=""), lease)
-                return Refreshed(changed=False)
-            fingerprints = tuple(document.fingerprint for document in fetched)
-            revision = _revision(fingerprints)
-            streams = [document.stream for document in fetched]
-            tally = self._write(feed, part, streams, revision, stored, remaining)
-        done = replace(
-            stored,
-            supported=tuple(
-                (namespace, feed.supported(namespace, tally.namespaces, now)) for namespace in sorted(tally.namespaces)
-            ),
-            fingerprints=fingerprints,
-            revision=revision,
-            closed=True,
-            rows=tally.rows,
-            last_success=now,
-            last_attempt=now,
-            failure="",
-        )
-        if self.feeds.save_part(done, lease) and not stored.closed:
-            self._tell_first_load(done)
-        return Refreshed(changed=True, packages=len(tally.seen), differed=tally.differed, written=tally.written)
-
-    def _fetch(self, part: Part, stored: FeedPart, stack: ExitStack) -> list[Fetched] | None:
-        """Open all documents of the part, or give None where none has changed."""
-        known = {fingerprint.url: fingerprint for fingerprint in stored.fingerprints}
-        opened: dict[str, Fetched | None] = {}
-        for document in part.documents:
+            collected = collect(self._refresh.documents, self._feed, self._part, known, stack)
+            if collected is None:
+                return self._unchanged()
             try:
-                opened[document.url] = self._open(document.url, known.get(document.url), stack)
-            except NotFound:
-                if not document.optional:
-                    raise
-        if not any(opened.values()):
-            return None
-        # Documents of one part speak of the same packages: an unchanged one is read beside one that changed.
-        return [fetched or self._open_anew(url, stack) for url, fetched in opened.items()]
+                self._load(collected)
+            except TooMuchGone:
+                return self._hold(collected)
+        return self._close(collected)
 
-    def _open(self, url: str, known: Fingerprint | None, stack: ExitStack) -> Fetched | None:
-        return stack.enter_context(self.documents.fetch(url, known))
+    def _load(self, collected: Collected) -> None:
+        loading = Loading(
+            advisories=self._refresh.advisories,
+            feeds=self._refresh.feeds,
+            clock=self._refresh.clock,
+            each=self._refresh.each,
+            feed=self._feed,
+            part=self._part,
+            first_load=not self._stored.closed,
+            limit=self._limit(),
+            wanted=self._refresh.wanted,
+            pause=self._pause,
+            tally=self._tally,
+        )
+        revision = _revision(collected.fingerprints)
+        if isinstance(self._feed, Incremental):
+            self._tally.rows = self._stored.rows
+            steps = self._feed.changes(collected.part, collected.streams, self._stored.cursor, self._open, revision)
+            load_steps(loading, steps, self._passed)
+        else:
+            load_whole(loading, self._feed.parse(collected.part, collected.streams, revision))
 
-    def _open_anew(self, url: str, stack: ExitStack) -> Fetched:
-        fetched = self._open(url, None, stack)
-        if fetched is None:
-            raise Unavailable(f"{url}: answered 'unchanged' to a request that named no earlier copy")
-        return fetched
+    def _limit(self) -> float:
+        """Return how many statements may be withdrawn: a feed that loses many at once is probably broken."""
+        if self._request.accept or not self._stored.closed:
+            return inf
+        return max(FEW, self._refresh.shrink * self._stored.rows)
 
-    def _write(
-        self,
-        feed: Feed,
-        part: Part,
-        streams: Sequence[BinaryIO],
-        revision: str,
-        stored: FeedPart,
-        remaining: Callable[[], float],
-    ) -> _Tally:
-        tally = _Tally()
-        loaded = dict(self.feeds.digests(feed.name, part.name))
-        first_load = not stored.closed
+    def _pause(self) -> None:
+        """Stop where too little time is left, but for the first time: every run makes progress.
 
-        def write(said: PackageStatements) -> int:
-            return self._write_package(feed, part, said, first_load=first_load)
+        Before anything is written the fingerprints are forgotten: they stand for a load that ended. Else a run that
+        crashed could be followed by the documents of before, which would be taken for unchanged.
+        """
+        if self._writing and self._remaining() < RESERVE:
+            raise _OutOfTime
+        if not self._writing:
+            self._writing = True
+            self._save(fingerprints=())
 
-        for batch in _batches(self._differing(feed, part, streams, revision, loaded, tally)):
-            if remaining() < RESERVE:
-                raise _OutOfTime
-            tally.written += sum(self.each(write, batch))
-        if self.wanted is None:
-            gone = (
-                PackageStatements(package=package, statements=(), digest="") for package in loaded.keys() - tally.seen
-            )
-            tally.written += sum(self.each(write, gone))
-        return tally
+    @contextmanager
+    def _open(self, document: Document) -> Iterator[BinaryIO]:
+        with self._refresh.documents.fetch(document.url, None) as fetched:
+            if fetched is None:
+                raise Unavailable(f"{document.url}: answered 'unchanged' to a request that named no earlier copy")
+            yield fetched.stream
 
-    def _differing(
-        self,
-        feed: Feed,
-        part: Part,
-        streams: Sequence[BinaryIO],
-        revision: str,
-        loaded: dict[PackageKey, str],
-        tally: _Tally,
-    ) -> Iterator[PackageStatements]:
-        for said in feed.parse(part, streams, revision):
-            assert isinstance(said, PackageStatements), "no feed says anything else yet"
-            tally.seen.add(said.package)
-            tally.namespaces[said.package.namespace] += 1
-            tally.rows += len(said.statements)
-            if self.wanted is not None and not self.wanted(said.package):
-                continue
-            if loaded.get(said.package) != said.digest:
-                tally.differed += 1
-                yield said
+    # --- how the part stands -----------------------------------------------------------------------------------------
 
-    def _write_package(self, feed: Feed, part: Part, said: PackageStatements, *, first_load: bool) -> int:
-        """Write what differs from the statements that stand; return how many statements were written."""
-        stored = {statement.id: statement for statement in self.advisories.stated(feed.name, said.package)}
-        written = 0
-        for new in said.statements:
-            old = stored.pop(new.id, None)
-            if old is None or not same(old, new):
-                self._state(old, replace(new, first_load=first_load))
-                written += 1
-        for old in stored.values():
-            if old.withdrawn:
-                self.advisories.delete_stale_ranges(old, ())  # a crash came before this the last time
-                continue
-            self._state(old, replace(old, withdrawn=True, first_load=False))
-            written += 1
-        self.feeds.save_digest(feed.name, part.name, said.package, said.digest or None)
-        return written
+    def _save(self, **changes: object) -> bool:
+        self._stored = replace(self._stored, last_attempt=self._refresh.clock(), **changes)  # type: ignore[arg-type]  # the names are those of its fields
+        return self._refresh.feeds.save_part(self._stored, self._lease)
 
-    def _state(self, old: Statement | None, new: Statement) -> None:
-        """Write one statement in the order that a reader can rely on."""
-        ranges = key_ranges(new)
-        seq = old.seq if old else 0
-        for _ in range(ATTEMPTS):
-            numbered = replace(new, seq=seq + 1)
-            self.advisories.put_ranges(numbered, ranges)
-            if self.advisories.put_statement(numbered):
-                if seq:
-                    self.advisories.delete_stale_ranges(numbered, ranges)
-                return
-            # A statement that was withdrawn has no range row by which it would have been found.
-            stored = self.advisories.statements([new.key]).get(new.key)
-            seq = stored.seq if stored else 0
-        raise Unavailable(f"statement {new.key}: another writer changed it {ATTEMPTS} times; deliver again later")
+    def _passed(self, cursor: str) -> None:
+        self._save(cursor=cursor, rows=self._tally.rows)
 
-    def _tell_first_load(self, part: FeedPart) -> None:
+    def _unchanged(self) -> Refreshed:
+        if self._stored.held:
+            self._save()
+        else:
+            self._save(last_success=self._refresh.clock(), failure="")
+        return Refreshed(changed=False)
+
+    def _hold(self, collected: Collected) -> Refreshed:
+        """Record that withdrawals are not believed; the same documents are not loaded again until they are accepted."""
+        feed, part = self._feed.name, self._part.name
+        reason = (
+            f"held back: more than {self._refresh.shrink:.0%} of {self._stored.rows} rows are gone at once; if that is"
+            f' right, accept it: refresh with {{"feed": "{feed}", "part": "{part}", "accept": true}}'
+        )
+        _log.warning("withdrawals held back", extra={"feed": feed, "part": part})
+        self._save(failure=reason, held=True, fingerprints=collected.fingerprints)
+        return replace(self._refreshed(), held=True)
+
+    def _close(self, collected: Collected) -> Refreshed:
+        """Record that everything the documents say stands."""
+        first = not self._stored.closed
+        now = self._refresh.clock()
+        stands = self._save(
+            supported=tuple(self._supported(now)),
+            fingerprints=collected.fingerprints,
+            revision=_revision(collected.fingerprints),
+            published=_published(collected.fingerprints),
+            closed=True,
+            rows=self._tally.rows,
+            last_success=now,
+            failure="",
+            held=False,
+            unread=self._tally.unread,
+        )
+        if stands and first:
+            self._tell_first_load()
+        return self._refreshed()
+
+    def _supported(self, now: float) -> Iterator[tuple[str, bool]]:
+        """Yield the namespaces of the part; an incremental load has not seen all of them."""
+        before = dict(self._stored.supported) if isinstance(self._feed, Incremental) else {}
+        for namespace in sorted({*self._tally.namespaces, *before}):
+            yield namespace, self._feed.supported(namespace, self._tally.namespaces, now)
+
+    def _tell_first_load(self) -> None:
         """Wake notify for every repository: what waited for the first load to close may be told now."""
         page: str | None = None
         while True:
-            repositories = self.images.repositories(page=page)
-            reason = f"{part.feed}/{part.name} loaded"
-            self.queues.notify([NotifyRequest(repository=name, reason=reason) for name in repositories.items])
+            repositories = self._refresh.images.repositories(page=page)
+            reason = f"{self._feed.name}/{self._part.name} loaded"
+            self._refresh.queues.notify([NotifyRequest(repository=name, reason=reason) for name in repositories.items])
             page = repositories.next
             if page is None:
                 return
 
-
-def same(old: Statement, new: Statement) -> bool:
-    """Say whether two statements mean the same, whatever their number, revision and age."""
-    return replace(old, seq=0, revision="", first_load=False) == replace(new, seq=0, revision="", first_load=False)
-
-
-def _batches(items: Iterator[PackageStatements]) -> Iterator[list[PackageStatements]]:
-    batch: list[PackageStatements] = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    yield batch
+    def _refreshed(self) -> Refreshed:
+        tally = self._tally
+        return Refreshed(
+            changed=True,
+            names=tally.names,
+            differed=tally.differed,
+            written=tally.written,
+            withdrawn=tally.withdrawn,
+            unread=tally.unread,
+        )
 
 
 def _revision(fingerprints: Iterable[Fingerprint]) -> str:
-    """Name the loaded content by what the servers said of it."""
-    texts = [f"{mark.url} {mark.etag} {mark.last_modified}" for mark in fingerprints]
+    """Name the loaded content: by its digests, else by what the servers said of it."""
+    texts = [f"{mark.url} {mark.digest or f'{mark.etag} {mark.last_modified}'}" for mark in fingerprints]
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
 
 
-def _feed(name: str) -> Feed:
-    feed = feeds.load().get(name)
+def _published(fingerprints: Iterable[Fingerprint]) -> float:
+    """Return the latest date that the vendor gives a document, 0 where there is none."""
+    return max((_seconds(mark.last_modified) for mark in fingerprints), default=0.0)
+
+
+def _seconds(date: str) -> float:
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return 0.0
+
+
+def _feed(catalogue: Mapping[str, Feed], name: str) -> Feed:
+    feed = catalogue.get(name)
     if feed is None:
-        raise BadInput(f"feed {name!r} is not known; the feeds are {', '.join(sorted(feeds.load()))}")
+        raise BadInput(f"feed {name!r} is not known; the feeds are {', '.join(sorted(catalogue))}")
     return feed
 
 

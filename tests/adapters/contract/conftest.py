@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import cast
 
 import pytest
 from moto import mock_aws
+from moto.core.botocore_stubber import BotocoreStubber
 
 from eclair.adapters.dynamodb import Table
 from eclair.adapters.dynamodb_advisories import DynamoAdvisories
@@ -114,12 +116,24 @@ def tables(request: pytest.FixtureRequest) -> Iterator[tuple[Table, ...]]:
         environment.setenv("AWS_SECRET_ACCESS_KEY", "testing")
         if request.param == "moto":
             stack.enter_context(mock_aws())
+            environment.setattr(BotocoreStubber, "__call__", one_at_a_time(BotocoreStubber.__call__))
         host = None if request.param == "moto" else request.getfixturevalue("dynamodb_local")
         both = new_table(host), new_table(host)
         if request.param == "dynamodb-local-sent-twice":
             for table in both:
                 send_twice(table)
         yield both
+
+
+def one_at_a_time(answer: Callable[..., object]) -> Callable[..., object]:
+    """Let moto answer one request at a time: it does not guard its tables against threads, as DynamoDB does."""
+    lock = Lock()
+
+    def guarded(*args: object, **kwargs: object) -> object:
+        with lock:
+            return answer(*args, **kwargs)
+
+    return guarded
 
 
 def send_twice(table: Table) -> None:

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from eclair.model import FeedPart, Fingerprint, Kind, Lease, PackageKey
+from eclair.model import Begun, FeedPart, Fingerprint, Lease, PackageKey
 from eclair.ports import Feeds
 from tests.adapters.contract.conftest import Stores
 
-OPENSSL = PackageKey(scheme="deb", namespace="debian:12", kind=Kind.SOURCE, name="openssl")
+OPENSSL = "deb#debian:12#source#openssl"
+CURL = "deb#debian:12#source#curl"
 NOW = 1_790_000_000.5
 
 
@@ -124,22 +125,62 @@ def test_a_part_is_not_saved_without_a_lease(feeds: Feeds) -> None:
 
 
 def test_digests_are_read_as_they_were_saved(feeds: Feeds) -> None:
-    odd = PackageKey(scheme="npm", namespace="npm", kind=Kind.BINARY, name="@scope/a#b ä")
-    absurd = replace(OPENSSL, name="x" * 3000)
+    odd, absurd = "npm#npm#binary#@scope/a#b ä", OPENSSL + "x" * 3000
     assert feeds.digests("debian", "tracker") == {}
-    for package, digest in ((OPENSSL, "1"), (odd, "2"), (absurd, "3"), (OPENSSL, "4")):
-        feeds.save_digest("debian", "tracker", package, digest)
-    feeds.save_digest("debian", "other", OPENSSL, "5")
-    assert feeds.digests("debian", "tracker") == {OPENSSL: "4", odd: "2", absurd: "3"}
+    feeds.end("debian", "tracker", {OPENSSL: "1", odd: "2", absurd: "3", "CVE-2026-1": ""})
+    feeds.end("debian", "tracker", {OPENSSL: "4"})
+    feeds.end("debian", "other", {OPENSSL: "5"})
+    assert feeds.digests("debian", "tracker") == {OPENSSL: "4", odd: "2", absurd: "3", "CVE-2026-1": ""}
 
 
 def test_the_digest_of_a_package_that_is_gone_is_gone(feeds: Feeds) -> None:
-    feeds.save_digest("debian", "tracker", OPENSSL, "1")
+    feeds.end("debian", "tracker", {OPENSSL: "1", CURL: "2"})
     for _ in range(2):
-        feeds.save_digest("debian", "tracker", OPENSSL, None)
-        assert feeds.digests("debian", "tracker") == {}
+        feeds.end("debian", "tracker", {OPENSSL: None})
+        assert feeds.digests("debian", "tracker") == {CURL: "2"}
+
+
+def test_many_digests_are_read(feeds: Feeds) -> None:
+    many = {f"CVE-2026-{number}": f"{number:032}" for number in range(300)}
+    feeds.end("debian", "tracker", many)
+    assert feeds.digests("debian", "tracker") == many
 
 
 def test_digests_are_no_parts(feeds: Feeds) -> None:
-    feeds.save_digest("debian", "tracker", OPENSSL, "1")
+    feeds.end("debian", "tracker", {OPENSSL: "1"})
+    feeds.begin("debian", "tracker", begun(CURL))
     assert feeds.parts("debian") == ()
+
+
+def begun(*names: str) -> Begun:
+    return Begun(names=names, packages=tuple(map(PackageKey.read, names)), rows=7)
+
+
+def test_what_is_begun_is_known_until_it_ends(feeds: Feeds) -> None:
+    assert feeds.begun("debian", "tracker") is None
+    feeds.end("debian", "tracker", {OPENSSL: "1"})
+    for _ in range(2):
+        feeds.begin("debian", "tracker", begun(OPENSSL, CURL))
+        assert feeds.begun("debian", "tracker") == begun(OPENSSL, CURL)
+        assert feeds.begun("debian", "other") is None
+        assert feeds.digests("debian", "tracker") == {OPENSSL: "1"}
+    feeds.end("debian", "tracker", {CURL: "2"})
+    assert feeds.begun("debian", "tracker") is None
+    assert feeds.digests("debian", "tracker") == {OPENSSL: "1", CURL: "2"}
+
+
+def test_what_is_begun_next_is_all_that_is_begun(feeds: Feeds) -> None:
+    feeds.begin("debian", "tracker", begun(OPENSSL))
+    feeds.begin("debian", "tracker", begun(CURL))
+    assert feeds.begun("debian", "tracker") == begun(CURL)
+    feeds.end("debian", "tracker", {})
+    assert feeds.begun("debian", "tracker") is None
+
+
+def test_a_part_is_read_alone(feeds: Feeds) -> None:
+    assert feeds.part("debian", "tracker") is None
+    lease = leased(feeds)
+    assert feeds.part("debian", "tracker") is None
+    feeds.save_part(a_part(), lease)
+    assert feeds.part("debian", "tracker") == a_part()
+    assert feeds.part("debian", "track") is None

@@ -107,6 +107,7 @@ class Row(Model):
     advisory = UnicodeAttribute(null=True)
     package = UnicodeAttribute(null=True)
     seq = NumberAttribute(null=True)
+    stream = UnicodeAttribute(null=True)
     lower = BinaryAttribute(null=True, legacy_encoding=False)
     upper = BinaryAttribute(null=True, legacy_encoding=False)
     # feeds

@@ -3,19 +3,24 @@
 | row | pk | sk | columns |
 |---|---|---|---|
 | part | `feed#<feed>` | part | how it stands; the lease: fence, until, holder |
-| digest | `feed#<feed>#<part>` | package key | package, digest |
+| digest | `feed#<feed>#<part>` | name of a package or an advisory | digest; the name where the key is too long for it |
+| begun | `feed#<feed>#<part>` | 00 | what is being written |
 
-A part and its lease are one row, so that one conditional update is the fence.
+A part and its lease are one row, so that one conditional update is the fence. The digests of a part are one partition
+of short rows, read in pages of 1 MB: some 10,000 of them at a time.
 """
 
 import secrets
 from collections.abc import Mapping
 
 from eclair.adapters.codec import pack
-from eclair.adapters.dynamodb import PIECE, Key, Table
-from eclair.adapters.dynamodb_keys import named, package_key, partition
+from eclair.adapters.dynamodb import PIECE, Key, Row, Table
+from eclair.adapters.dynamodb_keys import named, partition, utf8
 from eclair.errors import LimitExceeded
-from eclair.model import FeedPart, Lease, PackageKey
+from eclair.model import Begun, FeedPart, Lease
+
+_BEGUN = b"\x00"
+"""Before every name."""
 
 
 class DynamoFeeds:
@@ -41,6 +46,9 @@ class DynamoFeeds:
         rows = self._table.query(partition("feed", feed))
         return tuple(part for row in rows if (part := self._table.held(FeedPart, row)) is not None)
 
+    def part(self, feed: str, part: str) -> FeedPart | None:
+        return self._table.value(FeedPart, *_of_part(feed, part))
+
     def save_part(self, part: FeedPart, lease: Lease) -> bool:
         content = pack(part)
         if len(content) > PIECE:
@@ -49,16 +57,31 @@ class DynamoFeeds:
         pk, sk = _of_part(part.feed, part.name)
         return self._table.update(pk, sk, [row.content.set(content)], row.fence == lease.fence) is not None
 
-    def digests(self, feed: str, part: str) -> Mapping[PackageKey, str]:
-        rows = self._table.query(partition("feed", f"{feed}#{part}"))
-        return {package_key(row.package or ""): row.digest or "" for row in rows}
+    def digests(self, feed: str, part: str) -> Mapping[str, str]:
+        pk, columns = _of_digests(feed, part), ("sk", "package", "digest")
+        rows = self._table.query(pk, self._table.row.sk > _BEGUN, columns=columns)
+        return {row.package or row.sk.decode(): row.digest or "" for row in rows}
 
-    def save_digest(self, feed: str, part: str, package: PackageKey, digest: str | None) -> None:
-        pk, sk = partition("feed", f"{feed}#{part}"), named(str(package))
-        if digest is None:
-            self._table.delete(pk, sk)
-            return
-        self._table.put(self._table.row(pk, sk, package=str(package), digest=digest))
+    def begin(self, feed: str, part: str, begun: Begun) -> None:
+        self._table.put(self._table.holding(_of_digests(feed, part), _BEGUN, begun))
+
+    def begun(self, feed: str, part: str) -> Begun | None:
+        return self._table.value(Begun, _of_digests(feed, part), _BEGUN)
+
+    def end(self, feed: str, part: str, digests: Mapping[str, str | None]) -> None:
+        pk = _of_digests(feed, part)
+        kept = (self._digest_row(pk, name, digest) for name, digest in digests.items() if digest is not None)
+        gone = ((pk, named(name)) for name, digest in digests.items() if digest is None)
+        self._table.write(kept, gone)
+        self._table.delete(pk, _BEGUN)
+
+    def _digest_row(self, pk: str, name: str, digest: str) -> Row:
+        sk = named(name)
+        return self._table.row(pk, sk, digest=digest, package=None if sk == utf8(name) else name)
+
+
+def _of_digests(feed: str, part: str) -> str:
+    return partition("feed", f"{feed}#{part}")
 
 
 def _of_part(feed: str, part: str) -> Key:

@@ -9,6 +9,8 @@ from typing import TypeVar
 
 from eclair.model import (
     UNREADABLE,
+    Amendment,
+    Begun,
     Delta,
     Digest,
     Feature,
@@ -262,12 +264,14 @@ class MemoryAdvisories:
     """`Advisories` in memory; `listen` is called with every change, as the stream of the table is."""
 
     said: dict[StatementKey, Statement] = field(default_factory=dict)
-    ranges: dict[PackageKey, dict[StatementKey, tuple[KeyRange, ...]]] = field(default_factory=dict)
-    by_vulnerability: dict[str, dict[StatementKey, None]] = field(default_factory=dict)
+    under: dict[tuple[str, str], dict[StatementKey, Statement]] = field(default_factory=dict)
+    rows: dict[PackageKey, dict[StatementKey, tuple[KeyRange, ...]]] = field(default_factory=dict)
+    by_vulnerability: dict[str, dict[tuple[str, str], None]] = field(default_factory=dict)
+    before: dict[tuple[StatementKey, int], Statement] = field(default_factory=dict)
     listen: Callable[[StatementChange], None] | None = None
 
     def candidates(self, package: PackageKey, key: bytes) -> tuple[StatementKey, ...]:
-        rows = self.ranges.get(package, {})
+        rows = self.rows.get(package, {})
         hit = (
             row for row, ranges in rows.items() if ranges and (key == UNREADABLE or any(key in keys for keys in ranges))
         )
@@ -276,17 +280,30 @@ class MemoryAdvisories:
     def statements(self, keys: Iterable[StatementKey]) -> Mapping[StatementKey, Statement]:
         return {key: self.said[key] for key in keys if key in self.said}
 
-    def stated(self, feed: str, package: PackageKey) -> tuple[Statement, ...]:
-        rows = self.ranges.get(package, {})
-        return tuple(self.said[key] for key in sorted(rows) if key.feed == feed and rows[key] and key in self.said)
+    def of_packages(self, feed: str, packages: Iterable[PackageKey]) -> tuple[Statement, ...]:
+        return tuple(self.said[key] for key in self.ranges(feed, packages) if key in self.said)
 
-    def put_ranges(self, statement: Statement, ranges: Sequence[KeyRange]) -> None:
-        rows = self.ranges.setdefault(statement.package, {})
-        rows[statement.key] = tuple(dict.fromkeys((*rows.get(statement.key, ()), *ranges)))
-        for vulnerability in statement.vulnerabilities:
-            self.by_vulnerability.setdefault(vulnerability, {})[statement.key] = None
+    def of_advisories(self, feed: str, ids: Iterable[str]) -> tuple[Statement, ...]:
+        return tuple(said for id_ in ids for said in self.under.get((feed, id_), {}).values())
 
-    def put_statement(self, statement: Statement) -> bool:
+    def ranges(self, feed: str, packages: Iterable[PackageKey]) -> Mapping[StatementKey, tuple[KeyRange, ...]]:
+        rows = (row for package in packages for row in sorted(self.rows.get(package, {}).items()))
+        return {key: ranges for key, ranges in rows if key.feed == feed and ranges}
+
+    def put_ranges(self, amendments: Sequence[Amendment]) -> None:
+        for wanted in amendments:
+            new, old = wanted.new, wanted.old
+            rows = self.rows.setdefault(new.package, {})
+            rows[new.key] = tuple(dict.fromkeys((*rows.get(new.key, ()), *wanted.ranges)))
+            for vulnerability in new.vulnerabilities:
+                self.by_vulnerability.setdefault(vulnerability, {})[new.feed, new.id] = None
+            if old is not None:
+                self.before[old.key, old.seq] = old
+
+    def put_statements(self, amendments: Sequence[Amendment]) -> tuple[Amendment, ...]:
+        return tuple(wanted for wanted in amendments if not self._put(wanted.new))
+
+    def _put(self, statement: Statement) -> bool:
         key = statement.key
         stored = self.said.get(key)
         if stored == statement:
@@ -294,20 +311,22 @@ class MemoryAdvisories:
         if (stored.seq if stored else 0) != statement.seq - 1:
             return False
         self.said[key] = statement
+        self.under.setdefault((key.feed, key.id), {})[key] = statement
         if self.listen is not None:
             self.listen(StatementChange(old=stored, new=statement))
         return True
 
-    def delete_stale_ranges(self, statement: Statement, ranges: Sequence[KeyRange]) -> None:
-        self.ranges.setdefault(statement.package, {})[statement.key] = tuple(ranges)
-        for vulnerability, keys in self.by_vulnerability.items():
-            if statement.withdrawn or vulnerability not in statement.vulnerabilities:
-                keys.pop(statement.key, None)
+    def delete_ranges(self, stale: Mapping[StatementKey, Sequence[KeyRange]]) -> None:
+        for key, ranges in stale.items():
+            rows = self.rows.get(key.package, {})
+            rows[key] = tuple(keys for keys in rows.get(key, ()) if keys not in ranges)
 
     def about(self, vulnerability: str, *, page: str | None = None, limit: int = 100) -> Page[Statement]:
-        keys = self.by_vulnerability.get(vulnerability, {})
-        found = (self.said[key] for key in keys if key in self.said and not self.said[key].withdrawn)
-        return _page(found, lambda statement: f"{statement.feed}#{statement.id}#{statement.package}", page, limit)
+        under = (self.of_advisories(feed, [id_]) for feed, id_ in self.by_vulnerability.get(vulnerability, {}))
+        found = (
+            said for some in under for said in some if not said.withdrawn and vulnerability in said.vulnerabilities
+        )
+        return _page(found, lambda said: f"{said.feed}#{said.id}#{said.package}#{said.stream}", page, limit)
 
 
 @dataclass(slots=True)
@@ -316,7 +335,8 @@ class MemoryFeeds:
 
     stored: dict[tuple[str, str], FeedPart] = field(default_factory=dict)
     leases: dict[tuple[str, str], Lease] = field(default_factory=dict)
-    loaded: dict[tuple[str, str], dict[PackageKey, str]] = field(default_factory=dict)
+    loaded: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    writing: dict[tuple[str, str], Begun] = field(default_factory=dict)
 
     def lease(self, feed: str, part: str, *, now: float, seconds: float) -> Lease | None:
         held = self.leases.get((feed, part))
@@ -334,6 +354,9 @@ class MemoryFeeds:
     def parts(self, feed: str) -> tuple[FeedPart, ...]:
         return tuple(self.stored[key] for key in sorted(self.stored) if key[0] == feed)
 
+    def part(self, feed: str, part: str) -> FeedPart | None:
+        return self.stored.get((feed, part))
+
     def save_part(self, part: FeedPart, lease: Lease) -> bool:
         held = self.leases.get((part.feed, part.name))
         if held is None or held.fence != lease.fence:
@@ -341,15 +364,22 @@ class MemoryFeeds:
         self.stored[part.feed, part.name] = part
         return True
 
-    def digests(self, feed: str, part: str) -> Mapping[PackageKey, str]:
-        return self.loaded.get((feed, part), {})
+    def digests(self, feed: str, part: str) -> Mapping[str, str]:
+        return dict(self.loaded.get((feed, part), {}))
 
-    def save_digest(self, feed: str, part: str, package: PackageKey, digest: str | None) -> None:
-        digests = self.loaded.setdefault((feed, part), {})
-        if digest is None:
-            digests.pop(package, None)
-        else:
-            digests[package] = digest
+    def begin(self, feed: str, part: str, begun: Begun) -> None:
+        self.writing[feed, part] = begun
+
+    def begun(self, feed: str, part: str) -> Begun | None:
+        return self.writing.get((feed, part))
+
+    def end(self, feed: str, part: str, digests: Mapping[str, str | None]) -> None:
+        stored = self.loaded.setdefault((feed, part), {})
+        stored.update((name, digest) for name, digest in digests.items() if digest is not None)
+        for name, digest in digests.items():
+            if digest is None:
+                stored.pop(name, None)
+        self.writing.pop((feed, part), None)
 
 
 @dataclass(slots=True)
