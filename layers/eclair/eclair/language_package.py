@@ -1,0 +1,64 @@
+"""What do the packages of all programming languages have in common: names, one namespace each, features, purls?
+
+They are the same in every distribution, so the namespace is the purl type. The package URLs follow the purl
+specification and its types (https://github.com/package-url/purl-spec).
+"""
+
+from typing import Final
+
+from packageurl import PackageURL
+
+from eclair.ecosystems import Ecosystem, key_or_unreadable
+from eclair.errors import BadInput
+from eclair.model import Feature, Kind, Package, PackageKey
+
+LONGEST_WORD: Final = 4096
+"""Characters of a name or version; the longest real one has some hundred."""
+
+
+def word(value: object, what: str) -> str:
+    """Return a name or version that a file tells. Raises `BadInput` where it is not fit to be one."""
+    if not isinstance(value, str) or not value:
+        raise BadInput(f"{what} is no text")
+    if len(value) > LONGEST_WORD:
+        raise BadInput(f"{what} of {len(value)} characters")
+    if not value.isprintable():
+        raise BadInput(f"{what} {value[:60]!a} has control characters")
+    return value
+
+
+def language_features(ecosystem: Ecosystem, package: Package, namespace: str, name: str) -> tuple[Feature, ...]:
+    """Return the package under the name that advisories have for it.
+
+    Nothing is returned for a third party's package, nor for one that belongs to a package of the distribution: what is
+    wrong with it, the distribution's advisories say.
+    """
+    if package.third_party or package.owned_by or not namespace:
+        return ()
+    return (
+        Feature(
+            package=PackageKey(scheme=ecosystem.scheme, namespace=namespace, kind=Kind.BINARY, name=name),
+            version=package.version,
+            key=key_or_unreadable(ecosystem, package.version),
+            arch=package.arch,
+            context=package.context,
+        ),
+    )
+
+
+def language_purl(
+    package: Package,
+    *,
+    namespace: str = "",
+    name: str = "",
+    version: str = "",
+    qualifiers: dict[str, str] | None = None,
+) -> str:
+    """Return the package URL; name and version are the package's where they are not given."""
+    return PackageURL(
+        type=package.type,
+        namespace=namespace or None,
+        name=name or package.name,
+        version=version or package.version or None,
+        qualifiers=qualifiers or None,
+    ).to_string()

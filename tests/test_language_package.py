@@ -1,0 +1,61 @@
+"""What the packages of all languages have in common."""
+
+import pytest
+
+from eclair import ecosystems
+from eclair.ecosystems import dpkg
+from eclair.errors import BadInput
+from eclair.language_package import language_features, language_purl, word
+from eclair.model import UNREADABLE, Kind, Package
+
+ECOSYSTEM: ecosystems.Ecosystem = dpkg.ECOSYSTEM
+
+
+def package(version: str = "1.0", owned_by: str | None = None, *, third_party: bool = False) -> Package:
+    return Package(
+        type="npm",
+        name="@Scope/Name",
+        version=version,
+        path="p",
+        owned_by=owned_by,
+        third_party=third_party,
+        context="c",
+    )
+
+
+def test_the_feature_is_the_package_under_its_name_in_advisories() -> None:
+    (feature,) = language_features(ECOSYSTEM, package(), "npm", "@scope/name")
+    assert str(feature.package) == "deb#npm#binary#@scope/name"
+    assert feature.package.kind is Kind.BINARY
+    assert (feature.version, feature.key, feature.context) == ("1.0", ECOSYSTEM.key("1.0"), "c")
+
+
+def test_an_unreadable_version_keeps_its_feature() -> None:
+    (feature,) = language_features(ECOSYSTEM, package(version=":"), "npm", "n")
+    assert feature.key == UNREADABLE
+
+
+@pytest.mark.parametrize("owned", [package(owned_by="node-name"), package(third_party=True)])
+def test_what_belongs_to_another_package_is_not_matched(owned: Package) -> None:
+    assert language_features(ECOSYSTEM, owned, "npm", "n") == ()
+
+
+def test_without_a_namespace_there_is_no_feature() -> None:
+    assert language_features(ECOSYSTEM, package(), "", "n") == ()
+
+
+def test_the_purl_names_the_package_or_what_is_given_instead() -> None:
+    assert language_purl(package(), namespace="@scope", name="name") == "pkg:npm/%40scope/name@1.0"
+    assert language_purl(package(version="")) == "pkg:npm/%40scope/name"
+    with_qualifiers = language_purl(package(), name="n", version="2", qualifiers={"platform": "java"})
+    assert with_qualifiers == "pkg:npm/n@2?platform=java"
+
+
+@pytest.mark.parametrize("value", [None, 1, b"bytes", "", "x" * 4097, "a\nb", "\ud800"])
+def test_what_is_not_fit_to_be_a_name_is_refused(value: object) -> None:
+    with pytest.raises(BadInput, match="name"):
+        word(value, "name")
+
+
+def test_a_name_is_returned_as_it_is() -> None:
+    assert word("ünicode name", "name") == "ünicode name"
