@@ -1,9 +1,10 @@
 """How are the records of an advisory document read? Typed, bounded, and counted where they are broken."""
 
-import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
+
+import orjson
 
 from eclair.errors import BadFeed
 from eclair.model import AdvisoryStatements, PackageKey, PackageStatements, Statement
@@ -84,12 +85,12 @@ def _id_and_stream(statement: Statement) -> tuple[str, str]:
     return statement.id, statement.stream
 
 
-def _package_and_stream(statement: Statement) -> tuple[PackageKey, str]:
-    return statement.package, statement.stream
+def _package_and_stream(statement: Statement) -> tuple[str, str]:
+    return str(statement.package), statement.stream
 
 
 def _digest(said: Iterable[object]) -> str:
-    return blake2b(json.dumps(list(said)).encode(), digest_size=16).hexdigest()
+    return blake2b(orjson.dumps(list(said)), digest_size=16).hexdigest()
 
 
 def _meaning(statement: Statement) -> tuple[object, ...]:
