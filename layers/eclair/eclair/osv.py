@@ -21,7 +21,7 @@ from eclair.records import TEXT_LIMIT, Skipped, advisory_statements, mapping, se
 
 RANGES_LIMIT: Final = 1000
 """Where a record lists more versions of a package than that, all of its versions count as affected."""
-IDS_LIMIT: Final = 1000
+IDS_LIMIT: Final = 10_000
 """A record that names more ids is refused."""
 
 INTRODUCED: Final = "introduced"

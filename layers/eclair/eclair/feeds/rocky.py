@@ -1,0 +1,63 @@
+"""What does Rocky Linux say of its source packages?
+
+Reads the OSV records of its errata (RLSA) in the archive of osv.dev, https://osv.dev/list?ecosystem=Rocky+Linux; they
+know only what is fixed. Errata of special interest groups (RXSA) are about builds with marks of their own.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from functools import lru_cache
+from typing import BinaryIO, Final
+
+from eclair import osv, rebuild
+from eclair.feeds import Document, Feed, Part
+from eclair.model import Kind, PackageKey, Said
+from eclair.support import supported
+
+URL: Final = "https://osv-vulnerabilities.storage.googleapis.com/Rocky%20Linux/all.zip"
+
+SUPPORT_ENDS: Final[Mapping[str, date]] = {
+    "8": date(2029, 5, 31),
+    "9": date(2032, 5, 31),
+    "10": date(2035, 5, 31),
+}
+"""https://wiki.rockylinux.org/rocky/version/"""
+
+_ECOSYSTEM: Final = re.compile(r"Rocky Linux:([0-9]+)", re.ASCII)
+
+
+class Rocky:
+    """Rocky's errata: the authority for every release of Rocky Linux."""
+
+    name = "rocky"
+    parts = (Part(name="osv", documents=(Document(url=URL),)),)
+
+    def speaks_for(self, namespace: str) -> str | None:
+        return self.parts[0].name if namespace.startswith("rocky:") else None
+
+    def parse(self, part: Part, documents: Sequence[BinaryIO], revision: str) -> Iterator[Said]:
+        dialect = osv.Dialect(feed=self.name, places=_places, ids=rebuild.ids, rating=_rating)
+        return osv.said(documents[0], part.documents[0].url, dialect, revision)
+
+    def supported(self, namespace: str, packages: Mapping[str, int], now: float) -> bool:
+        return self.speaks_for(namespace) is not None and supported(SUPPORT_ENDS, namespace.partition(":")[2], now)
+
+
+def _places(record: osv.Record) -> osv.Placed:
+    for affected in record.affected:
+        release = _ECOSYSTEM.fullmatch(affected.ecosystem)
+        if release:
+            yield osv.Place(_package(release[1], affected.name), rebuild.stream(record, affected)), affected
+
+
+@lru_cache(maxsize=1 << 10)
+def _package(release: str, name: str) -> PackageKey:
+    return PackageKey(scheme="rpm", namespace=f"rocky:{release}", kind=Kind.SOURCE, name=name)
+
+
+def _rating(record: osv.Record) -> osv.Rating:
+    return rebuild.rating(record, Rocky.name)
+
+
+FEED: Final[Feed] = Rocky()

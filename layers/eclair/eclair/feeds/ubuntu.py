@@ -1,0 +1,140 @@
+"""What does Canonical say of the source packages of Ubuntu?
+
+Reads the archive of OSV records that Canonical makes of its CVE tracker
+(https://documentation.ubuntu.com/security/security-updates/osv/): one record per CVE, `UBUNTU-CVE-…`, with an entry per
+release and source package that is or was affected. Released is fixed; needed, deferred and pending are not; `ignored`
+counts where support ended before the package was fixed, and is left out otherwise, as are packages that are not
+affected. The records of notices (USN) repeat what those of the CVEs say, and are of use where there is no CVE.
+
+What is only fixed for subscribers of Ubuntu Pro is in entries of their own. Without one of everybody's the entry is
+about everybody, and says by which channel the fix comes; beside one it is about subscribers. Certified builds (FIPS and
+others) are streams of their own.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from functools import lru_cache
+from typing import BinaryIO, Final, NamedTuple
+
+from eclair import osv
+from eclair.errata import severity
+from eclair.feeds import Document, Feed, Part
+from eclair.model import Kind, PackageKey, Said, Severity
+from eclair.support import supported
+
+URL: Final = "https://security-metadata.canonical.com/osv/osv-all.tar.xz"
+
+SUPPORT_ENDS: Final[Mapping[str, date]] = {
+    "14.04": date(2024, 4, 25),
+    "14.10": date(2015, 7, 23),
+    "15.04": date(2016, 2, 4),
+    "15.10": date(2016, 7, 28),
+    "16.04": date(2026, 4, 23),
+    "16.10": date(2017, 7, 20),
+    "17.04": date(2018, 1, 13),
+    "17.10": date(2018, 7, 19),
+    "18.04": date(2028, 4, 26),
+    "18.10": date(2019, 7, 18),
+    "19.04": date(2020, 1, 23),
+    "19.10": date(2020, 7, 17),
+    "20.04": date(2030, 4, 23),
+    "20.10": date(2021, 7, 22),
+    "21.04": date(2022, 1, 20),
+    "21.10": date(2022, 7, 14),
+    "22.04": date(2032, 4, 21),
+    "22.10": date(2023, 7, 20),
+    "23.04": date(2024, 1, 25),
+    "23.10": date(2024, 7, 11),
+    "24.04": date(2034, 4, 25),
+    "24.10": date(2025, 7, 10),
+    "25.04": date(2026, 1, 15),
+    "25.10": date(2026, 7, 9),
+    "26.04": date(2036, 4, 23),
+}
+"""Of /usr/share/distro-info/ubuntu.csv, for a release with long-term support the end of Expanded Security Maintenance:
+until then the archive lists what is not fixed, for whoever does not subscribe, too.
+"""
+
+FIRST_RELEASE: Final = "14.04"
+"""The archive has no earlier one."""
+
+PRO: Final = "pro"
+
+_ECOSYSTEM: Final = re.compile(r"Ubuntu(:Pro)?(?::([A-Za-z][A-Za-z0-9-]*))?:([0-9]{2}\.[0-9]{2})(?::LTS)?", re.ASCII)
+_NAMESPACE: Final = re.compile(r"ubuntu:([0-9]{2}\.[0-9]{2})", re.ASCII)
+_LIVE_PATCHES: Final = "LSN-"
+_NOTICES: Final = "USN-"
+
+
+class _Stream(NamedTuple):
+    """The release of an ecosystem, whether it is subscribers', and the certified builds that it is about, if any."""
+
+    release: str
+    pro: bool
+    builds: str
+
+
+class Ubuntu:
+    """Canonical's records: the authority for every release of Ubuntu."""
+
+    name = "ubuntu"
+    parts = (Part(name="osv", documents=(Document(url=URL),)),)
+
+    def speaks_for(self, namespace: str) -> str | None:
+        release = _NAMESPACE.fullmatch(namespace)
+        return self.parts[0].name if release and release[1] >= FIRST_RELEASE else None
+
+    def parse(self, part: Part, documents: Sequence[BinaryIO], revision: str) -> Iterator[Said]:
+        dialect = osv.Dialect(feed=self.name, places=_places, ids=_ids, rating=_rating)
+        return osv.said(documents[0], part.documents[0].url, dialect, revision)
+
+    def supported(self, namespace: str, packages: Mapping[str, int], now: float) -> bool:
+        return self.speaks_for(namespace) is not None and supported(SUPPORT_ENDS, namespace.partition(":")[2], now)
+
+
+def _places(record: osv.Record) -> osv.Placed:
+    if record.id.startswith(_LIVE_PATCHES) or (record.id.startswith(_NOTICES) and _names_cves(record)):
+        return
+    entries = [(stream, entry) for entry in record.affected if (stream := _stream(entry.ecosystem)) is not None]
+    of_everybody = {(stream.release, entry.name) for stream, entry in entries if not (stream.pro or stream.builds)}
+    for stream, entry in entries:
+        package = _package(stream.release, entry.name)
+        if stream.builds:
+            yield osv.Place(package, stream=stream.builds), entry
+        elif not stream.pro:
+            yield osv.Place(package), entry
+        elif (stream.release, entry.name) in of_everybody:
+            yield osv.Place(package, stream=PRO, fix_channel=PRO), entry
+        else:
+            yield osv.Place(package, fix_channel=PRO), entry
+
+
+def _names_cves(record: osv.Record) -> bool:
+    return bool(osv.cves((*record.upstream, *record.related)))
+
+
+@lru_cache(maxsize=256)
+def _stream(ecosystem: str) -> _Stream | None:
+    """Read `Ubuntu:24.10`, `Ubuntu:22.04:LTS`, `Ubuntu:Pro:16.04:LTS`, `Ubuntu:Pro:FIPS-updates:20.04:LTS`."""
+    parts = _ECOSYSTEM.fullmatch(ecosystem)
+    return _Stream(parts[3], bool(parts[1]), (parts[2] or "").lower()) if parts else None
+
+
+@lru_cache(maxsize=1 << 10)
+def _package(release: str, name: str) -> PackageKey:
+    return PackageKey(scheme="deb", namespace=f"ubuntu:{release}", kind=Kind.SOURCE, name=name)
+
+
+def _ids(record: osv.Record) -> tuple[str, ...]:
+    """Return the ids; that of the record has the CVE's, which older records do not name otherwise."""
+    return (*record.aliases, *record.upstream, record.id)
+
+
+def _rating(record: osv.Record) -> osv.Rating:
+    """Return Canonical's priority, else the rating of the CVSS vectors that the record has from NVD."""
+    priority = severity(record.severity)
+    return osv.by_vectors(record, "ubuntu") if priority is Severity.UNKNOWN else osv.Rating(priority, "ubuntu")
+
+
+FEED: Final[Feed] = Ubuntu()
