@@ -24,8 +24,8 @@ from eclair.adapters.memory import (
     MemorySets,
 )
 from eclair.errors import Unavailable
-from eclair.index import Index, verdicts_at
-from eclair.judge import Judge, features, judgement, ordered
+from eclair.index import Index
+from eclair.judge import Judge, features, judgement, ordered, verdicts_at
 from eclair.match import Match
 from eclair.model import (
     Artifact,

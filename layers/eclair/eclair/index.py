@@ -13,11 +13,10 @@ from typing import BinaryIO
 from eclair import ecosystems
 from eclair.coalesce import Contents, coalesce, package_sets
 from eclair.errors import BadInput, EclairError, NotFound
-from eclair.judge import authorities, features, judgement, put_down, waiting
+from eclair.judge import authorities, features, judgement, put_down, verdicts_at, waiting
 from eclair.model import (
     Artifact,
     Cause,
-    Change,
     Digest,
     Image,
     ImageState,
@@ -30,14 +29,13 @@ from eclair.model import (
     Repository,
     SetReference,
     SetState,
-    Verdict,
     Waiting,
 )
 from eclair.model import (
     Index as ImageIndex,
 )
 from eclair.ports import Advisories, Clock, Images, Layers, Notices, Queues, Registry, Sets
-from eclair.verdict import changes, undo
+from eclair.verdict import changes
 
 RESERVE = 120.0
 """Seconds to keep for what comes after the layers; with less left, the rest goes to a fresh invocation."""
@@ -183,14 +181,6 @@ class Index:
             return
         failed = stored or Image(digest=digest, state=ImageState.FAILED)
         self.images.save_image(replace(failed, state=ImageState.FAILED, reason=str(error), changed=self.clock()))
-
-
-def verdicts_at(sets: Sets, package_set: PackageSet, number: int) -> tuple[Verdict, ...]:
-    """Return the shown verdicts of an earlier version: the present ones with the later deltas undone."""
-    version, found = sets.verdicts(package_set.id)
-    later = [delta for delta in sets.deltas_after(package_set.id, number) if delta.number <= version]
-    undone: list[Change] = [change for delta in reversed(later) for change in delta.changes]
-    return undo(found, undone)
 
 
 def _image(manifest: Manifest, read: Iterable[Layer], contents: Contents, sets: Iterable[SetReference]) -> Image:

@@ -29,7 +29,7 @@ from eclair.model import (
     Waiting,
 )
 from eclair.ports import Advisories, Clock, Notices, Queues, Sets
-from eclair.verdict import changes, identity, verdicts
+from eclair.verdict import changes, identity, undo, verdicts
 
 ATTEMPTS = 10
 """How often a judge starts again when others outbid its claim, before it leaves the set to a later delivery."""
@@ -139,6 +139,14 @@ def judgement(advisories: Advisories, judged: Sequence[Feature]) -> Judgement:
 def ordered(found: Iterable[Verdict]) -> tuple[Verdict, ...]:
     """Return verdicts in the order in which a set keeps them."""
     return tuple(sorted(found, key=identity))
+
+
+def verdicts_at(sets: Sets, package_set: PackageSet, number: int) -> tuple[Verdict, ...]:
+    """Return the shown verdicts of an earlier version: the present ones with the later deltas undone."""
+    version, found = sets.verdicts(package_set.id)
+    later = [delta for delta in sets.deltas_after(package_set.id, number) if delta.number <= version]
+    undone: list[Change] = [change for delta in reversed(later) for change in delta.changes]
+    return undo(found, undone)
 
 
 def authorities(namespace: str) -> tuple[str, ...]:

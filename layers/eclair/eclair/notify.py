@@ -7,10 +7,11 @@ published, and only then is its news marked as sent. So a crash publishes the sa
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 from eclair import ecosystems
+from eclair.judge import verdicts_at
 from eclair.model import (
     Cause,
     Change,
@@ -21,11 +22,12 @@ from eclair.model import (
     Package,
     Repository,
     SetId,
+    Verdict,
     Waiting,
 )
 from eclair.notice import News, Place, compose
 from eclair.ports import Clock, Feeds, Images, Notices, Sets, Topic
-from eclair.verdict import change, identity
+from eclair.verdict import change, identity, shown, worst
 
 _log = logging.getLogger(__name__)
 
@@ -97,6 +99,29 @@ class Notify:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Installed:
+    """A package of a set, with what it is matched by."""
+
+    package: Package
+    features: tuple[FeatureId, ...]
+
+
+@dataclass(slots=True)
+class _Net:
+    """What the news of one set comes to for one image: per feature and vulnerability, and the last version it tells."""
+
+    changes: dict[tuple[FeatureId, str], Change | None] = field(default_factory=dict)
+    version: int = 0
+
+    def add(self, difference: Change, version: int) -> None:
+        """Of several changes of one verdict, put the oldest beside the newest."""
+        key = identity(difference.verdict)
+        before = self.changes.get(key)
+        self.changes[key] = change(before.old if before else difference.old, difference.new)
+        self.version = max(version, self.version)
+
+
 class _Gathering:
     """Look up what the news is about, each set, delta and image once."""
 
@@ -105,19 +130,18 @@ class _Gathering:
         self._image = cache(images.image)
         self._memberships = cache(images.memberships)
         self._sets = sets
-        self._packages = cache(self._by_feature)
+        self._installed = cache(self._of_set)
+        self._positions = cache(self._by_feature)
+        self._shown = cache(self._shown_at)
         self._delta = cache(sets.delta)
 
     def news(self, waiting: Iterable[Waiting]) -> tuple[News, ...]:
-        """Return the net changes: of several on one thing, the oldest verdict beside the newest."""
-        net: dict[tuple[Digest, SetId, FeatureId, str], Change | None] = {}
+        """Return the net changes, once for each package and vulnerability of an image."""
+        nets: defaultdict[tuple[Digest, SetId], _Net] = defaultdict(_Net)
         for item in sorted(waiting, key=lambda item: (item.set, item.number)):
             for difference in self._changes(item):
-                key = (item.digest, item.set, *identity(difference.verdict))
-                before = net.get(key)
-                net[key] = change(before.old if before else difference.old, difference.new)
-        found = (self._told(digest, set_id, told) for (digest, set_id, *_), told in net.items() if told)
-        return tuple(news for some in found for news in some)
+                nets[item.digest, item.set].add(difference, item.number)
+        return tuple(news for (digest, set_id), net in nets.items() for news in self._told(digest, set_id, net))
 
     def _changes(self, item: Waiting) -> tuple[Change, ...]:
         if item.cause is Cause.PUSHED:
@@ -125,29 +149,68 @@ class _Gathering:
         delta = self._delta(item.set, item.number)
         return delta.changes if delta else ()
 
-    def _told(self, digest: Digest, set_id: SetId, told: Change) -> Iterator[News]:
+    def _told(self, digest: Digest, set_id: SetId, net: _Net) -> Iterator[News]:
         image = self._image(digest)
         member = next((found for found in self._memberships(digest) if found.repository == self._repository), None)
         reference = next((found for found in image.sets if found.set == set_id), None) if image else None
         if image is None or member is None or reference is None:
             return  # deleted meanwhile: nobody has to be told
-        for number, package in self._packages(set_id).get(told.verdict.feature, ()):
+        positions = self._positions(set_id)
+        for number, vulnerability in dict.fromkeys(
+            (number, vulnerability) for feature, vulnerability in net.changes for number in positions.get(feature, ())
+        ):
+            installed = self._installed(set_id)[number]
+            told = self._of_package(set_id, installed, vulnerability, net)
+            if told is None:
+                continue
             layer = image.layers[reference.origins[number]]
             yield News(
                 change=told,
-                package=package,
+                package=installed.package,
                 namespace=reference.namespace,
                 place=Place(digest=digest, tags=member.tags, layer=layer.digest, created_by=layer.created_by),
             )
 
-    def _by_feature(self, set_id: SetId) -> Mapping[FeatureId, tuple[tuple[int, Package], ...]]:
-        """Return the packages of a set, with their positions, by the features that they are matched by."""
+    def _of_package(self, set_id: SetId, installed: _Installed, vulnerability: str, net: _Net) -> Change | None:
+        """Join the changes of all that a package is matched by, as the report joins the verdicts.
+
+        What of it did not change counts before and after: a package that was affected by its source already is not
+        newly affected by itself, and one that still is was not withdrawn.
+        """
+        keys = [(feature, vulnerability) for feature in installed.features]
+        told = [net.changes.get(key) for key in keys]
+        if len(keys) == 1:
+            return told[0]
+        unchanged = [
+            self._shown(set_id, net.version).get(key) for key, changed in zip(keys, told, strict=True) if not changed
+        ]
+        old = [*unchanged, *(changed.old for changed in told if changed)]
+        new = [*unchanged, *(changed.new for changed in told if changed)]
+        return change(worst(filter(None, old)), worst(filter(None, new)))
+
+    def _of_set(self, set_id: SetId) -> tuple[_Installed, ...]:
         package_set = self._sets.packages(set_id)
         if package_set is None:
-            return {}
+            return ()
         ecosystem = ecosystems.load()[package_set.type]
-        found: defaultdict[FeatureId, tuple[tuple[int, Package], ...]] = defaultdict(tuple)
-        for number, package in enumerate(package_set.packages):
-            for feature in ecosystem.features(package, package_set.namespace):
-                found[feature.id] += ((number, package),)
+        return tuple(
+            _Installed(
+                package=package,
+                features=tuple(feature.id for feature in ecosystem.features(package, package_set.namespace)),
+            )
+            for package in package_set.packages
+        )
+
+    def _by_feature(self, set_id: SetId) -> Mapping[FeatureId, Sequence[int]]:
+        """Return the positions of the packages of a set by the features that they are matched by."""
+        found: defaultdict[FeatureId, list[int]] = defaultdict(list)
+        for number, installed in enumerate(self._installed(set_id)):
+            for feature in installed.features:
+                found[feature].append(number)
         return found
+
+    def _shown_at(self, set_id: SetId, version: int) -> Mapping[tuple[FeatureId, str], Verdict]:
+        """Return the verdicts of a version of a set that are shown."""
+        package_set = self._sets.packages(set_id)
+        found = verdicts_at(self._sets, package_set, version) if package_set else ()
+        return {identity(verdict): verdict for verdict in found if shown(verdict)}

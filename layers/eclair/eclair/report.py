@@ -47,7 +47,7 @@ from eclair.model import (
     Verdict,
 )
 from eclair.ports import Advisories, Clock, Feeds, Images, Layers, Sets
-from eclair.verdict import SHOWN, key_ranges, shown
+from eclair.verdict import SHOWN, key_ranges, shown, worst
 
 STALE_AFTER = 7 * 86400.0
 """Seconds after the last success from which a feed is stale."""
@@ -266,14 +266,14 @@ def _findings(instances: Iterable[_Instance], verdicts: Iterable[Verdict]) -> It
             for verdict in of_feature.get(feature.id, ()):
                 said[verdict.vulnerability].append(verdict)
         for some in said.values():
-            yield _finding(instance.package, some)
+            if counting := worst(some):
+                yield _finding(instance.package, counting, some)
 
 
-def _finding(package: ImagePackage, verdicts: Sequence[Verdict]) -> Finding:
-    """Join the verdicts on what a package is matched by: the worst one counts, the records of all are named."""
-    worst = min(verdicts, key=lambda verdict: (not shown(verdict), verdict.severity.rank, verdict.feature))
+def _finding(package: ImagePackage, counting: Verdict, verdicts: Sequence[Verdict]) -> Finding:
+    """Join the verdicts on what a package is matched by: one counts, the records of all are named."""
     return Finding(
-        vulnerability=worst.vulnerability,
+        vulnerability=counting.vulnerability,
         advisories=tuple(sorted({advisory for verdict in verdicts for advisory in verdict.advisories})),
         aliases=tuple(sorted({alias for verdict in verdicts for alias in verdict.aliases})),
         package=package.name,
@@ -283,14 +283,14 @@ def _finding(package: ImagePackage, verdicts: Sequence[Verdict]) -> Finding:
         source=package.source,
         purl=package.purl,
         namespace=package.namespace,
-        fixed_version=worst.fixed_version,
-        fix_channel=worst.fix_channel,
-        state=worst.state,
-        severity=worst.severity,
-        severity_source=worst.severity_source,
+        fixed_version=counting.fixed_version,
+        fix_channel=counting.fix_channel,
+        state=counting.state,
+        severity=counting.severity,
+        severity_source=counting.severity_source,
         path=package.path,
         introduced_in=package.introduced_in,
-        feed=worst.feed,
+        feed=counting.feed,
     )
 
 

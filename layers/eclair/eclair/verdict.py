@@ -218,6 +218,11 @@ def shown(verdict: Verdict) -> bool:
     return verdict.state in SHOWN and verdict.severity is not Severity.NEGLIGIBLE
 
 
+def worst(found: Iterable[Verdict]) -> Verdict | None:
+    """Return which counts of the verdicts on all that one package is matched by, its source and itself for instance."""
+    return min(found, key=lambda verdict: (not shown(verdict), verdict.severity.rank, verdict.feature), default=None)
+
+
 def changes(old: Iterable[Verdict], new: Iterable[Verdict]) -> tuple[Change, ...]:
     """Return how what is shown differs from one version of a set's verdicts to the next, sorted."""
     before, after = _shown(old), _shown(new)
