@@ -19,8 +19,8 @@ from eclair.errors import BadFeed, BadImage
 
 LARGEST: Final = 64 << 20
 """A larger document is refused; the largest known advisory has some MB."""
-TOTAL: Final = 16 << 30
-"""An archive whose documents have more bytes together is refused."""
+TOTAL: Final = 64 << 30
+"""An archive whose documents have more bytes together is refused; Red Hat's largest has some ten billion."""
 MOST: Final = 4_000_000
 """An archive of more documents is refused; OSV's largest has some 250,000."""
 
@@ -72,7 +72,7 @@ def _content(archive: ZipFile, entry: ZipInfo, name: str) -> bytes:
 
 
 def _tarred(archive: BinaryIO, name: str, suffix: str) -> Iterator[Member]:
-    source = ByteStream(blocks_of(inflated(archive, name), _BLOCK), name)
+    source = ByteStream(blocks_of(inflated(archive, name, limit=TOTAL), _BLOCK), name)
     try:
         for member in tar.members(source):
             path = member.path.decode(errors="replace")
