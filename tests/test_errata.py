@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eclair.errata import Claim, Errata, Erratum, cves, severity
@@ -116,6 +116,7 @@ def test_a_document_of_which_nothing_could_be_read_is_refused() -> None:
         said((erratum("CVE-1"), []))
 
 
+@settings(deadline=None)  # the first example imports
 @given(st.permutations([fixed("1"), fixed("2"), NEVER, OPEN]))
 def test_the_order_of_records_is_no_change(claims: list[Claim]) -> None:
     [unit] = said(*((erratum("CVE-1"), [(VIM, claim)]) for claim in claims))
