@@ -6,7 +6,7 @@ import io
 import struct
 import tarfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -18,27 +18,35 @@ from hypothesis import strategies as st
 from eclair import distribution, ecosystems, tar
 from eclair.bytestream import ByteStream, blocks_of
 from eclair.errors import BadDatabase, BadImage, DigestMismatch, LimitExceeded, Unavailable, UnsupportedMediaType
-from eclair.filesystem import Analyser, Analysers, Limits, analysers, read_layer
-from eclair.model import Digest, Inventory, Layer, LayerReference, Package
+from eclair.filesystem import Limits, analysers, read_layer
+from eclair.interest import Readers
+from eclair.model import Digest, Interest, Inventory, Layer, LayerReference, Link, Package
+from eclair.path_list import unpacked
 
 GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
 DATABASE = "var/lib/db/status"
 WITHIN = "var/lib/db/status.d/"
 
 
-def read(path: str, content: BinaryIO) -> Inventory | None:
-    """Take each line for a package; `none` stands for a file that is none of ours, `damaged` for a broken one."""
-    lines = content.read().decode(errors="replace").split()
-    if lines == ["none"]:
-        return None
-    if lines == ["damaged"]:
-        raise BadDatabase("no paragraph in it")
-    packages = tuple(Package(type="test", name=line, version="1", path=path) for line in lines)
-    return Inventory(path=path, analyser="test", packages=packages)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lines:
+    """Takes each line for a package; `none` stands for a file that is none of ours, `damaged` for a broken one."""
+
+    interest: Interest
+    name: str = "test"
+
+    def read(self, path: str, content: BinaryIO) -> Inventory | None:
+        lines = content.read().decode(errors="replace").split()
+        if lines == ["none"]:
+            return None
+        if lines == ["damaged"]:
+            raise BadDatabase("no paragraph in it")
+        packages = tuple(Package(type="test", name=line, version="1", path=path) for line in lines)
+        return Inventory(path=path, analyser=self.name, packages=packages)
 
 
-READER = (Analyser(name="test", read=read),)
-ANALYSERS = Analysers(exact={DATABASE: READER, "etc/release": READER}, prefixes={WITHIN: READER})
+READER = Lines(interest=Interest(paths=frozenset((DATABASE, "etc/release")), directories=(WITHIN,)))
+ANALYSERS = Readers((READER,))
 
 
 def member(path: str | bytes, content: bytes = b"", kind: bytes = tarfile.REGTYPE, **fields: object) -> bytes:
@@ -97,6 +105,10 @@ def layer(*members: bytes, limits: Limits = NO_LIMITS, end: bytes = END) -> Laye
 
 def packages(read: Layer) -> dict[str, list[str]]:
     return {inventory.path: [package.name for package in inventory.packages] for inventory in read.inventories}
+
+
+def written_paths(read: Layer) -> list[str]:
+    return [path.decode() for some in unpacked(read.written) for path in some]
 
 
 def directory(path: str, **fields: object) -> bytes:
@@ -173,7 +185,7 @@ SEGMENTS = st.sampled_from(["", ".", "..", "var", "lib", "db", "status", "status
 def test_a_path_is_of_interest_exactly_if_what_it_leads_to_is(path: str) -> None:
     parts = [part for part in path.split("/") if part not in ("", ".")]
     plain = "/".join(parts)
-    wanted = plain in ANALYSERS.exact or (plain.startswith(WITHIN) and plain.count("/") == WITHIN.count("/"))
+    wanted = plain in READER.interest.paths or (plain.startswith(WITHIN) and plain.count("/") == WITHIN.count("/"))
     found = layer(raw(path.encode(), size=b"00000000001\0", content=b"x"))
     assert list(packages(found)) == ([plain] if wanted and ".." not in parts else [])
 
@@ -192,7 +204,7 @@ def test_the_last_of_two_members_with_one_path_wins() -> None:
 
 def test_a_file_that_is_none_of_ours_still_replaces_the_one_below() -> None:
     found = layer(member(DATABASE, b"none"))
-    assert (found.inventories, found.removed) == ((), (DATABASE,))
+    assert (found.inventories, written_paths(found)) == ((), [DATABASE])
 
 
 def test_a_database_that_cannot_be_read_is_named_with_its_problem() -> None:
@@ -208,16 +220,16 @@ def test_a_database_over_the_limit_is_named_and_the_rest_is_read() -> None:
 
 
 def test_every_reader_of_a_path_is_asked() -> None:
-    both = replace(ANALYSERS, exact={DATABASE: (*READER, Analyser(name="other", read=lambda path, content: None))})
+    both = Readers((READER, replace(READER, name="other")))
     blob = member(DATABASE, b"apt") + END
     found = read_layer(io.BytesIO(blob), reference(blob), both)
-    assert packages(found) == {DATABASE: ["apt"]}
+    assert [inventory.analyser for inventory in found.inventories] == ["test", "other"]
 
 
 def test_analysers_know_the_paths_of_all_ecosystems_and_of_the_distribution() -> None:
     known = analysers(ecosystems.load().values(), distribution)
-    assert {"var/lib/dpkg/status", "lib/apk/db/installed", "etc/os-release"} <= set(known.exact)
-    assert "var/lib/dpkg/status.d/" in known.prefixes
+    for path in (b"var/lib/dpkg/status", b"lib/apk/db/installed", b"etc/os-release", b"var/lib/dpkg/status.d/base"):
+        assert known.by_path(path)
 
 
 # --- what is taken away -----------------------------------------------------------------------------------------------
@@ -262,28 +274,43 @@ def test_whiteouts_that_are_no_utf_8_stay_told_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    ("members", "removed"),
+    ("members", "written"),
     [
-        ([link(DATABASE, "elsewhere")], (DATABASE,)),
-        ([member(DATABASE, kind=tarfile.FIFOTYPE)], (DATABASE,)),
-        ([member(DATABASE, kind=tarfile.BLKTYPE)], (DATABASE,)),
-        ([directory(DATABASE)], (DATABASE,)),
-        ([directory("var/lib/db")], ()),
-        ([directory(WITHIN)], ()),
-        ([directory(f"{WITHIN}base")], (f"{WITHIN}base",)),
-        ([link("var/lib", "../usr/lib")], ("var/lib",)),
-        ([member("var", b"a file")], ("var",)),
-        ([link("usr/lib", "lib64")], ()),
-        ([member(DATABASE, b"x"), link("var/lib", "../usr/lib")], ("var/lib",)),
-        ([link("var/lib", "../usr/lib"), directory("var/lib")], ("var/lib",)),
+        ([link(DATABASE, "elsewhere")], [DATABASE]),
+        ([member(DATABASE, kind=tarfile.FIFOTYPE)], [DATABASE]),
+        ([member(DATABASE, kind=tarfile.BLKTYPE)], [DATABASE]),
+        ([directory(DATABASE)], [f"{DATABASE}/"]),
+        ([directory("var/lib/db")], ["var/lib/db/"]),
+        ([directory(f"{WITHIN}base")], [f"{WITHIN}base/"]),
+        ([link("var/lib", "../usr/lib")], ["var/lib"]),
+        ([member("var", b"a file")], ["var"]),
+        ([member("./x//y", b"a file"), member("../x", b"no path")], ["x/y"]),
+        ([member(DATABASE, b"x"), link("var/lib", "../usr/lib")], [DATABASE, "var/lib"]),
+        ([member(DATABASE, b"x"), directory(DATABASE)], [DATABASE, f"{DATABASE}/"]),
+        ([member(f"{WITHIN}base", b"x"), member("var/lib", b"y")], [f"{WITHIN}base", "var/lib"]),
+        ([link("var/lib", "../usr/lib"), directory("var/lib")], ["var/lib", "var/lib/"]),
     ],
 )
-def test_what_stands_in_the_place_of_a_file_or_directory_takes_it_away(
-    members: list[bytes], removed: tuple[str, ...]
-) -> None:
+def test_whatever_a_layer_holds_takes_the_place_of_what_was_there(members: list[bytes], written: list[str]) -> None:
     found = layer(*members)
-    assert found.removed == removed
+    assert written_paths(found) == written
     assert found.inventories == ()
+    assert found.removed == ()
+
+
+def test_links_in_the_place_of_databases_or_above_them_are_kept_and_no_others() -> None:
+    found = layer(
+        link("lib", "usr/lib"),
+        link("var/lib/db", "/opt/db"),
+        link(DATABASE, "elsewhere"),
+        link(f"{WITHIN}base", "../other"),
+        link("usr/bin/sh", "dash"),
+        link("var/lib", "gone"),
+        directory("var/lib"),
+    )
+    assert found.links == (Link(path="lib", target="usr/lib"),)
+    found = layer(link(DATABASE, "elsewhere"), link(f"{WITHIN}base", "../other"))
+    assert [one.path for one in found.links] == [DATABASE, f"{WITHIN}base"]
 
 
 def test_a_hard_link_to_a_database_has_its_content() -> None:
@@ -562,7 +589,7 @@ def test_an_unknown_type_is_a_regular_file() -> None:
 
 
 def test_a_long_path_of_a_ustar_archive_is_in_two_parts() -> None:
-    analysers = replace(ANALYSERS, exact={f"{'long/' * 30}status": READER})
+    analysers = Readers((replace(READER, interest=Interest(paths=frozenset((f"{'long/' * 30}status",)))),))
     blob = written([(f"{'long/' * 30}status", tarfile.REGTYPE, "", b"apt")], tarfile.USTAR_FORMAT)
     assert packages(read_layer(io.BytesIO(blob), reference(blob), analysers)) == {f"{'long/' * 30}status": ["apt"]}
 
@@ -573,7 +600,7 @@ def test_links_have_no_content_whatever_size_they_claim() -> None:
 
 
 def test_old_tars_mark_directories_by_a_slash() -> None:
-    assert layer(raw(f"{DATABASE}/".encode(), kind=b"\0")).removed == (DATABASE,)
+    assert written_paths(layer(raw(f"{DATABASE}/".encode(), kind=b"\0"))) == [f"{DATABASE}/"]
     assert packages(layer(raw(DATABASE.encode(), kind=b"\0"))) == {DATABASE: []}
 
 

@@ -38,9 +38,8 @@ def test_package_lists_are_those_of_independent_tools(
     expected = json.loads((images / "EXPECTED.json").read_text())[image]
     code, report = printed(capsys, "packages", "--json", reference(expected["file"], images))
     assert code == 0
-    assert sorted([some["name"], some["version"], some["arch"]] for some in report["packages"]) == sorted(
-        expected["os_packages"]
-    )
+    found = [some for some in report["packages"] if some["type"] in ("apk", "deb")]
+    assert sorted([some["name"], some["version"], some["arch"]] for some in found) == sorted(expected["os_packages"])
 
 
 def test_every_finding_of_a_published_scan_of_alpine_is_found(

@@ -147,7 +147,7 @@ def layers_of(archive: OpenArchive) -> Iterator[Layer]:
 
 def packages_of(text: str) -> list[str]:
     """Return the packages of the image that the reference names."""
-    with open_archive(reference(text), paths=ANALYSERS.exact, prefixes=ANALYSERS.prefixes) as archive:
+    with open_archive(reference(text), readers=ANALYSERS) as archive:
         return [
             package.name
             for layer in layers_of(archive)
@@ -364,7 +364,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def names_in(root: Path) -> set[str]:
-    with open_archive(reference(f"dir:{root}"), paths=ANALYSERS.exact, prefixes=ANALYSERS.prefixes) as archive:
+    with open_archive(reference(f"dir:{root}"), readers=ANALYSERS) as archive:
         (layer,) = layers_of(archive)
         return {inventory.path for inventory in layer.inventories}
 
@@ -381,7 +381,7 @@ def test_files_directly_within_a_directory_of_interest_are_read(root: Path) -> N
 
 def test_the_same_files_have_the_same_digest(root: Path) -> None:
     def digest() -> Digest:
-        with open_archive(reference(f"dir:{root}"), paths=ANALYSERS.exact, prefixes=ANALYSERS.prefixes) as archive:
+        with open_archive(reference(f"dir:{root}"), readers=ANALYSERS) as archive:
             return manifest_of(archive).digest
 
     before = digest()

@@ -41,7 +41,7 @@ SCALARS: dict[object, st.SearchStrategy[Any]] = {
 STORED = [
     kind
     for _, kind in inspect.getmembers(model, dataclasses.is_dataclass)
-    if isinstance(kind, type) and kind is not model.Page
+    if isinstance(kind, type) and kind not in (model.Page, model.Interest)
 ]
 
 

@@ -23,7 +23,8 @@ from eclair.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
-from eclair.filesystem import Analysers, read_layer
+from eclair.filesystem import read_layer
+from eclair.interest import Readers
 from eclair.model import Artifact, Digest, Index, LayerReference, Manifest, Repository
 from tests.adapters import registry_server
 from tests.adapters.registry_server import Faults, Login, Registry
@@ -119,7 +120,7 @@ def test_a_tag_leads_to_a_manifest_and_its_layers(server: Registry, time: Time) 
     assert str(found.platform) == "linux/amd64"
     assert [layer.created_by for layer in found.layers] == ["step 0"]
     with registry.blob(repository(server), found.layers[0]) as blob:
-        layer = read_layer(blob, found.layers[0], Analysers(exact={}, prefixes={}))
+        layer = read_layer(blob, found.layers[0], Readers(()))
     assert layer.digest == found.layers[0].digest
     assert time.slept == []
 
@@ -226,7 +227,7 @@ def test_a_layer_other_than_its_digest_is_refused(server: Registry, time: Time) 
     layer = image(registry, server).layers[0]
     server.blobs[layer.digest] = gzip.compress(TAR, 1, mtime=0)[: layer.size].ljust(layer.size, b"\0")
     with registry.blob(repository(server), layer) as blob, pytest.raises(BadImage):
-        read_layer(blob, layer, Analysers(exact={}, prefixes={}))
+        read_layer(blob, layer, Readers(()))
 
 
 def test_a_manifest_over_the_size_limit_is_refused(server: Registry, time: Time) -> None:

@@ -49,6 +49,23 @@ class ByteStream:
         self._position = end
         return taken
 
+    def peek(self, size: int) -> bytes:
+        """Return the next `size` bytes, fewer only at the end of the stream, and leave them there."""
+        end = self._position + size
+        if end <= len(self._block):
+            return self._block[self._position : end]
+        taken = self.take(size)
+        self.push_back(taken)
+        return taken
+
+    def pieces(self, size: int) -> Iterator[memoryview]:
+        """Yield the next `size` bytes, fewer only at the end of the stream, as parts of the blocks that have them."""
+        while size and (self._position < len(self._block) or self._advance()):
+            piece = memoryview(self._block)[self._position : self._position + size]
+            self._position += len(piece)
+            size -= len(piece)
+            yield piece
+
     def skip(self, size: int) -> bool:
         """Pass over the next `size` bytes; return whether there were as many."""
         end = self._position + size

@@ -192,7 +192,7 @@ def _report(
 def _opened(reference: Any, insecure: Sequence[str]) -> Any:
     if isinstance(reference, ArchiveReference):
         readers = analysers(ecosystems.load().values(), distribution)
-        return open_archive(reference, paths=readers.exact, prefixes=readers.prefixes)
+        return open_archive(reference, readers=readers)
     # Imported here: a scan of an archive needs no HTTP client, which takes a tenth of a second.
     from eclair.adapters.docker_config import DockerConfig
     from eclair.adapters.registry import OciRegistry

@@ -1,18 +1,32 @@
 """What is installed in an image, given what was read from each of its layers, and which layer brought it?
 
 Layers are stacked as the OCI image specification says: a layer's whiteouts and opaque directories act on the layers
-below it only, a file replaces the one of the same path.
+below it only, a file replaces what is at the same path, and what is written through a symbolic link of a lower layer
+comes to lie where that leads to.
+
+A package of a database is the same one as long as every layer's database has it in the same version, also where the
+database moves; a package of any other file is the same one as long as the file stays at its path.
 """
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 
-from eclair import distribution, ecosystems
-from eclair.model import Distribution, Inventory, Layer, Package, PackageSet, SetId, SetReference
+from eclair import distribution, ecosystems, links
+from eclair.ecosystems import Hinted
+from eclair.filesystem import analysers, renamed
+from eclair.interest import Readers
+from eclair.model import Distribution, Inventory, Layer, Link, Package, PackageSet, SetId, SetReference
+from eclair.ownership import owners
+from eclair.path_list import unpacked
+from eclair.tree import Tree
 
 _Identity = tuple[str, str, str, str]
+_Problem = tuple[str, str]
+
+_NAMED = 100
+"""How many problems of an image are named one by one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,55 +43,265 @@ class Contents:
 
     distribution: Distribution | None
     installed: tuple[Installed, ...]
-    problems: tuple[tuple[str, str], ...]
+    problems: tuple[_Problem, ...]
 
 
-def coalesce(layers: Iterable[Layer]) -> Contents:
+def coalesce(layers: Sequence[Layer]) -> Contents:
     """Stack the layers, lowest first."""
-    files: dict[str, Inventory] = {}
-    origins: dict[tuple[str, _Identity], int] = {}
+    stack = _Stack()
     for number, layer in enumerate(layers):
-        if not (layer.inventories or layer.removed or layer.opaque):
-            continue
-        _take_away(files, layer)
-        files.update((inventory.path, inventory) for inventory in layer.inventories)
-        origins = _origins(files, origins, number)
+        stack.put(layer, number)
+    files = _without_second_names(stack.files())
+    inventories = [inventory for file in files for inventory in file.inventories]
+    found = distribution.identify(inventories)
+    problems = [(inventory.path, inventory.problem) for inventory in inventories if inventory.problem]
     return Contents(
-        distribution=distribution.identify(files.values()),
-        installed=tuple(
-            Installed(package=package, origin=origins[path, _identity(package)])
-            for path, inventory in sorted(files.items())
-            for package in inventory.packages
-        ),
-        problems=tuple((path, inventory.problem) for path, inventory in sorted(files.items()) if inventory.problem),
+        distribution=found,
+        installed=tuple(_hinted(_installed(files, stack), inventories)),
+        problems=_bounded([*_lost(layers, stack, distribution_known=found is not None), *problems]),
     )
 
 
-def _take_away(files: dict[str, Inventory], layer: Layer) -> None:
-    removed = frozenset(layer.removed)
-    opaque = frozenset(layer.opaque)
-    for path in list(files):
-        above = {path[:end] for end, letter in enumerate(path) if letter == "/"}
-        if path in removed or not above.isdisjoint(removed) or not opaque.isdisjoint({"", *above}):
-            del files[path]
+# --- the stack -------------------------------------------------------------------------------------------------------
 
 
-def _origins(
-    files: dict[str, Inventory], before: dict[tuple[str, _Identity], int], number: int
-) -> dict[tuple[str, _Identity], int]:
-    """Return the layer of each package: where it stood already, or was moved from a path that is gone, the old one."""
-    moved = {identity: origin for (path, identity), origin in before.items() if path not in files}
-    now = {}
-    for path, inventory in files.items():
-        for package in inventory.packages:
-            identity = _identity(package)
-            origin = before.get((path, identity))
-            now[path, identity] = moved.get(identity, number) if origin is None else origin
-    return now
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    """What one file gave, and the layer that brought each of its packages."""
+
+    inventories: tuple[Inventory, ...] = ()
+    origins: Mapping[_Identity, int] = field(default_factory=dict)
+
+
+class _Stack:
+    """The layers put on one another so far. Of files that gave nothing it knows those that are watched."""
+
+    def __init__(self, watched: Collection[bytes] = ()) -> None:
+        self._watched = frozenset(watched)
+        self._tree: Tree[_File | Link] = Tree()
+        self._links: set[bytes] = set()
+
+    def __contains__(self, path: bytes) -> bool:
+        return path in self._tree
+
+    @property
+    def has_links(self) -> bool:
+        return bool(self._links)
+
+    def files(self) -> list[_File]:
+        """Return the files in the order of their paths."""
+        return [stands for _, stands in sorted(self._tree.items()) if isinstance(stands, _File)]
+
+    def target_of(self, path: bytes) -> bytes | None:
+        """Return the target of the symbolic link at a path, None where there is none."""
+        if path not in self._links:
+            return None
+        stands = self._tree.get(path)
+        return stands.target.encode() if isinstance(stands, Link) else None
+
+    def placed(self, path: bytes) -> bytes:
+        """Return where something put at a path comes to lie."""
+        return links.placed(path, self.target_of) if self._links else path
+
+    def put(self, layer: Layer, number: int) -> None:
+        """Put a layer on top."""
+        gone = self._take_away(layer)
+        for link in layer.links:
+            if not link.hard:
+                self._put_link(link)
+        moved = _moved(gone)
+        for path, inventories in _by_path(layer.inventories).items():
+            place = self.placed(path)
+            before = gone.get(place) or self._file(place)
+            self._tree.put(place, _file(place.decode(), inventories, before, moved, number))
+        for link in layer.links:
+            if link.hard:
+                self._put_hard_link(link)
+
+    def _file(self, path: bytes) -> _File:
+        stands = self._tree.get(path)
+        return stands if isinstance(stands, _File) else _File()
+
+    def _put_link(self, link: Link) -> None:
+        place = self.placed(link.path.encode())
+        self._tree.put(place, link)
+        self._links.add(place)
+
+    def _put_hard_link(self, link: Link) -> None:
+        """Give a file of a lower layer its second name; one that gave nothing has nothing to give."""
+        file = self._file(self.placed(link.target.encode()))
+        place = self.placed(link.path.encode())
+        if file.inventories:
+            inventories = tuple(renamed(inventory, place.decode()) for inventory in file.inventories)
+            self._tree.put(place, replace(file, inventories=inventories))
+
+    def _take_away(self, layer: Layer) -> dict[bytes, _File]:
+        """Take away what the layer removes, hides or replaces, and return it."""
+        gone: dict[bytes, _File | Link] = {}
+        hidden = [links.resolved(path.encode(), self.target_of) for path in layer.opaque]
+        removed = [self.placed(path.encode()) for path in layer.removed]
+        for directory in hidden:
+            if directory is not None:
+                gone |= self._tree.take_below(directory)
+        for path in removed:
+            gone |= self._tree.take(path) | self._tree.take_below(path)
+        for written in unpacked(layer.written):
+            gone |= self._replaced(written)
+            through = self._through_links(written)
+            gone |= self._replaced(through)
+            self._watch((*written, *through))
+        return {path: stands for path, stands in gone.items() if isinstance(stands, _File)}
+
+    def _replaced(self, written: Sequence[bytes]) -> dict[bytes, _File | Link]:
+        """Take away what is where something is written; a directory takes the place of anything but a directory."""
+        taken: dict[bytes, _File | Link] = {}
+        if not self._tree:
+            return taken
+        for path in self._tree.present([path[:-1] for path in written if path.endswith(b"/")]):
+            taken |= self._tree.take(path)
+        for path in self._tree.present(written):
+            taken |= self._tree.take(path) | self._tree.take_below(path)
+        return taken
+
+    def _through_links(self, written: Iterable[bytes]) -> list[bytes]:
+        """Return where those paths come to lie that lead through links of the layers below."""
+        above = tuple(path + b"/" for path in self._links if self.target_of(path) is not None)
+        if not above:
+            return []
+        paths = (path.rstrip(b"/") + b"/" * path.endswith(b"/") for path in written if path.startswith(above))
+        return [self._placed_directory(path) if path.endswith(b"/") else self.placed(path) for path in paths]
+
+    def _placed_directory(self, path: bytes) -> bytes:
+        return self.placed(path[:-1]) + b"/"
+
+    def _watch(self, written: Iterable[bytes]) -> None:
+        for path in self._watched.intersection(path.rstrip(b"/") for path in written) if self._watched else ():
+            self._tree.put(path, _File())
+
+
+def _by_path(inventories: Iterable[Inventory]) -> Mapping[bytes, list[Inventory]]:
+    found: defaultdict[bytes, list[Inventory]] = defaultdict(list)
+    for inventory in inventories:
+        found[inventory.path.encode()].append(inventory)
+    return found
+
+
+def _moved(gone: Mapping[bytes, _File]) -> Mapping[_Identity, int]:
+    """Return the origins of packages whose database is gone from its path: it may have moved to another one."""
+    return {
+        identity: file.origins[identity]
+        for file in gone.values()
+        for inventory in file.inventories
+        if _is_database(inventory)
+        for identity in map(_identity, inventory.packages)
+    }
+
+
+def _file(
+    path: str, inventories: Iterable[Inventory], before: _File, moved: Mapping[_Identity, int], number: int
+) -> _File:
+    """Return the file as it stands from a layer on: what was there before, or has moved there, is none of its own."""
+    placed = tuple(inventory if inventory.path == path else renamed(inventory, path) for inventory in inventories)
+    origins = {
+        identity: before.origins.get(identity, moved.get(identity, number) if _is_database(inventory) else number)
+        for inventory in placed
+        for identity in map(_identity, inventory.packages)
+    }
+    return _File(inventories=placed, origins=origins)
+
+
+def _is_database(inventory: Inventory) -> bool:
+    """Say whether it is one of the distribution's packages."""
+    return inventory.analyser in ecosystems.of_distributions()
 
 
 def _identity(package: Package) -> _Identity:
     return package.type, package.name, package.version, package.arch
+
+
+# --- what stands at the end ------------------------------------------------------------------------------------------
+
+
+def _without_second_names(files: Iterable[_File]) -> list[_File]:
+    """Leave out a database that another path has as well: a copy, or a hard link."""
+    seen: set[tuple[str, tuple[_Identity, ...]]] = set()
+    kept = []
+    for file in files:
+        databases = {
+            (inventory.analyser, tuple(map(_identity, inventory.packages)))
+            for inventory in file.inventories
+            if inventory.packages and _is_database(inventory)
+        }
+        if not databases or not databases <= seen:
+            kept.append(file)
+        seen |= databases
+    return kept
+
+
+def _installed(files: Iterable[_File], stack: _Stack) -> Iterator[Installed]:
+    """Yield the packages; what belongs to a package of the distribution says so."""
+    files = list(files)
+    owner = owners(
+        (inventory for file in files for inventory in file.inventories if _is_database(inventory)), stack.placed
+    )
+    for file in files:
+        for inventory in file.inventories:
+            owned_by = None if _is_database(inventory) else owner.get(inventory.path)
+            for package in inventory.packages:
+                yield Installed(
+                    package=replace(package, owned_by=owned_by) if owned_by else package,
+                    origin=file.origins[_identity(package)],
+                )
+
+
+def _hinted(installed: Iterable[Installed], inventories: Iterable[Inventory]) -> Iterator[Installed]:
+    """Yield the packages, those of an ecosystem that is given hints with the contexts that follow from them."""
+    facts: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
+    for inventory in inventories:
+        facts[inventory.analyser] += inventory.facts
+    by_type: defaultdict[str, list[Installed]] = defaultdict(list)
+    for one in installed:
+        by_type[one.package.type].append(one)
+    for type_, some in by_type.items():
+        ecosystem = ecosystems.load()[type_]
+        if not isinstance(ecosystem, Hinted):
+            yield from some
+            continue
+        packages = ecosystem.hinted([one.package for one in some], facts[ecosystem.name])
+        yield from (replace(one, package=package) for one, package in zip(some, packages, strict=True))
+
+
+def _lost(layers: Sequence[Layer], stack: _Stack, *, distribution_known: bool) -> Iterator[_Problem]:
+    """Yield the fixed places of files that are there, but where links lead to that nobody reads."""
+    if not stack.has_links:
+        return
+    readers = analysers(ecosystems.load().values(), distribution)
+    places = {place: target for place in readers.places if (target := _unread_target(place, stack, readers))}
+    watching = _Stack(places.values())
+    for number, layer in enumerate(layers if places else ()):
+        watching.put(layer, number)
+    for place, target in sorted(places.items()):
+        names = {reader.name for reader in readers.at_place(place)}
+        if target in watching and not (distribution_known and names == {"distribution"}):
+            yield place.decode(), f"a link leads to {target.decode()}, where it is not read"
+
+
+def _unread_target(place: bytes, stack: _Stack, readers: Readers) -> bytes | None:
+    """Return where links lead to from a place, if somebody who reads it does not read it there."""
+    target = links.resolved(place, stack.target_of)
+    if target is None or set(readers.at_place(place)) <= set(readers.at_place(target)):
+        return None
+    return target
+
+
+def _bounded(problems: Sequence[_Problem]) -> tuple[_Problem, ...]:
+    """Return the problems, those of fixed places first, and the number of those for which there is no room."""
+    if len(problems) <= _NAMED:
+        return tuple(problems)
+    return (*problems[:_NAMED], ("", f"{len(problems) - _NAMED} more files could not be read in full"))
+
+
+# --- sets ------------------------------------------------------------------------------------------------------------
 
 
 def package_sets(contents: Contents) -> tuple[tuple[PackageSet, SetReference], ...]:

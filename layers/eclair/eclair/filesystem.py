@@ -9,17 +9,21 @@ A path with `..` in it is passed over: no builder writes one, and no such name m
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from io import BytesIO
 from typing import BinaryIO, Final, Protocol
 
-from eclair import tar
+from eclair import elf, tar
 from eclair.bytestream import ByteStream, blocks_of
+from eclair.content import Content, ends, held
 from eclair.errors import BadDatabase, DigestMismatch, LimitExceeded
 from eclair.inflate import READ_SIZE, HashedBlocks, check_media_type, inflated
-from eclair.model import Digest, Interest, Inventory, Layer, LayerReference
+from eclair.interest import FileReader, Readers, Some
+from eclair.model import Digest, Interest, Inventory, Layer, LayerReference, Link
+from eclair.ownership import OwnedFiles
+from eclair.path_list import PathList
 from eclair.reference import parse_digest
+from eclair.tree import Tree
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -27,19 +31,6 @@ _WHITEOUT: Final = b".wh."
 _RESERVED: Final = b".wh..wh."
 _OPAQUE: Final = b".wh..wh..opq"
 _OPAQUE_ATTRIBUTES: Final = (b"SCHILY.xattr.trusted.overlay.opaque", b"SCHILY.xattr.user.overlay.opaque")
-_TAKE_SIZE: Final = 1024 * 1024
-
-
-class FileReader(Protocol):
-    """What reads files of a kind: every `Ecosystem` is one."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def interest(self) -> Interest: ...
-
-    def read(self, path: str, content: BinaryIO) -> Inventory | None: ...
 
 
 class DistributionReader(Protocol):
@@ -52,19 +43,18 @@ class DistributionReader(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Analyser:
-    """What reads a file of interest, under the name that its inventories carry."""
+class _Distribution:
+    """The module as a reader like the others."""
 
-    name: str
-    read: Callable[[str, BinaryIO], Inventory | None]
+    module: DistributionReader
+    name: str = "distribution"
 
+    @property
+    def interest(self) -> Interest:
+        return Interest(paths=frozenset(self.module.PATHS))
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Analysers:
-    """Who reads which files: by exact path, and by the directory (ending in `/`) that holds them directly."""
-
-    exact: Mapping[str, tuple[Analyser, ...]]
-    prefixes: Mapping[str, tuple[Analyser, ...]]
+    def read(self, path: str, content: BinaryIO) -> Inventory | None:
+        return self.module.read(path, content)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +70,9 @@ class Limits:
     ratio_from: int = 1024**3
     members: int = 2_000_000
     path: int = 4096
-    files: int = 50_000
+    paths: int = 512 * 1024**2
+    """The summed length of all paths."""
+    files: int = 500_000
     """Files of interest, which are read (and so cost more than others)."""
     file: int = 256 * 1024**2
     """The size of a file of interest; a larger one is not read, which its inventory says."""
@@ -88,23 +80,15 @@ class Limits:
     """The summed length of the paths that are removed or opaque."""
 
 
-def analysers(ecosystems: Iterable[FileReader], distribution: DistributionReader) -> Analysers:
-    """Return who reads which files, from what the ecosystems and the distribution ask for."""
-    exact: dict[str, tuple[Analyser, ...]] = {}
-    prefixes: dict[str, tuple[Analyser, ...]] = {}
-    for ecosystem in ecosystems:
-        analyser = (Analyser(name=ecosystem.name, read=ecosystem.read),)
-        exact |= {path: exact.get(path, ()) + analyser for path in ecosystem.interest.paths}
-        prefixes |= {prefix: prefixes.get(prefix, ()) + analyser for prefix in ecosystem.interest.directories}
-    analyser = (Analyser(name="distribution", read=distribution.read),)
-    exact |= {path: exact.get(path, ()) + analyser for path in distribution.PATHS}
-    return Analysers(exact=exact, prefixes=prefixes)
+def analysers(ecosystems: Iterable[FileReader], distribution: DistributionReader) -> Readers:
+    """Return who reads which files: the ecosystems and the distribution."""
+    return Readers((*ecosystems, _Distribution(module=distribution)))
 
 
 def read_layer(
     blob: BinaryIO,
     reference: LayerReference,
-    analysers: Analysers,
+    readers: Readers,
     limits: Limits = Limits(),
 ) -> Layer:
     """Read a blob from its beginning to its end and return what it holds, once all of it is verified.
@@ -126,7 +110,7 @@ def read_layer(
         compressed = ByteStream(hashed, name)
         content = _Bounded(compressed, limits)
     with hashed:
-        changes = _read_tar(ByteStream(content, f"{name}, inflated"), analysers, limits)
+        changes = _read_tar(ByteStream(content, f"{name}, inflated"), readers, limits)
     if hashed.digest != reference.digest:
         raise DigestMismatch(f"{name}: the bytes have digest {hashed.digest}; push the image again")
     return changes.layer(reference)
@@ -156,9 +140,9 @@ class _Bounded(Iterator[bytes]):
         return block
 
 
-def _read_tar(stream: ByteStream, analysers: Analysers, limits: Limits) -> "_Changes":
+def _read_tar(stream: ByteStream, readers: Readers, limits: Limits) -> "_Changes":
     """Return what the tar changes, having read the stream to its end."""
-    changes = _Changes(stream=stream, interest=_Interest(analysers), limits=limits)
+    changes = _Changes(stream=stream, readers=readers, limits=limits)
     for count, member in enumerate(tar.members(stream), 1):
         if count > limits.members:
             raise LimitExceeded(f"{stream.place}: more than {limits.members} members in the layer")
@@ -167,93 +151,75 @@ def _read_tar(stream: ByteStream, analysers: Analysers, limits: Limits) -> "_Cha
     return changes
 
 
-class _Interest:
-    """Paths of interest as tars write them: exact ones, what holds others directly, and all that is above them."""
-
-    def __init__(self, analysers: Analysers) -> None:
-        self.exact = {path.encode(): readers for path, readers in analysers.exact.items()}
-        self.within = {prefix.rstrip("/").encode(): readers for prefix, readers in analysers.prefixes.items()}
-        above = {parent for path in (*self.exact, *self.within) for parent in _parents(path)}
-        self.directories = frozenset(above.union(self.within))
-        self._names = frozenset(_name(path) for path in (*self.exact, *self.directories)).union((b"", b".", b".."))
-        self._within_names = (b"/", b"/.", b"/..", *map(_name, self.within))
-
-    def may_have(self, path: bytes) -> bool:
-        """Say whether the path, as it is written, may turn out to be one that matters: most do not."""
-        directory, _, name = path.rpartition(b"/")
-        return name in self._names or name.startswith(_WHITEOUT) or directory.endswith(self._within_names)
-
-
-def _name(path: bytes) -> bytes:
-    return path.rpartition(b"/")[2]
-
-
-def _parents(path: bytes) -> Iterator[bytes]:
-    while b"/" in path:
-        path = path.rpartition(b"/")[0]
-        yield path
-
-
 @dataclass(slots=True, kw_only=True)
 class _Changes:
     """What the members seen so far change.
 
-    `found` has the inventories of each path of interest that came last; none for one that was replaced by something
-    that is not read, or that hides the directory which was there.
+    `found` has, at the path of each file of interest that gave something, what the last member there gave.
     """
 
     stream: ByteStream
-    interest: _Interest
+    readers: Readers
     limits: Limits
-    found: dict[bytes, tuple[Inventory, ...]] = field(default_factory=dict)
+    found: Tree[tuple[Inventory, ...] | Link] = field(default_factory=Tree)
+    owned: OwnedFiles = field(init=False)
+    written: PathList = field(default_factory=PathList)
     removed: set[bytes] = field(default_factory=set)
     opaque: set[bytes] = field(default_factory=set)
     files: int = 0
     whiteouts: int = 0
     ignored: int = 0
 
+    def __post_init__(self) -> None:
+        self.owned = OwnedFiles(self.readers)
+
     def add(self, member: tar.Member) -> None:
         """Take in one member, reading its content where that is of interest."""
         if len(member.path) > self.limits.path:
             length = len(member.path)
             raise LimitExceeded(f"{self.stream.place}: a path of {length} bytes; {self.limits.path} are allowed")
-        if member.records or member.type == tar.CHARACTER_DEVICE or self.interest.may_have(member.path):
-            path = tar.normalised(member.path)
-            if path is None:
-                self.ignored += 1
-            else:
-                self._add(member, path)
+        path = tar.normalised(member.path)
+        if not path:
+            self._add_nameless(member, path)
+            return
+        if not path.isascii():
+            path = _text(path).encode()
+        if path[path.rfind(b"/") + 1 :].startswith(_WHITEOUT):
+            self._white_out(path)
+        elif member.type == tar.DIRECTORY:
+            self._add_directory(member, path)
+        elif member.type == tar.CHARACTER_DEVICE and member.device == (b"", b""):
+            self._mark(self.removed, path)
+        else:
+            self._add_file(member, path)
+        if self.written.size > self.limits.paths:
+            raise LimitExceeded(f"{self.stream.place}: more than {self.limits.paths} bytes of paths in the layer")
 
     def layer(self, reference: LayerReference) -> Layer:
         """Return the result."""
         if self.ignored:
             _LOGGER.warning("members ignored", extra={"layer": reference.digest, "count": self.ignored})
-        replaced = (path for path, inventories in self.found.items() if not inventories)
+        found = [some for _, some in self.found.items()]
+        inventories = (inventory for some in found if not isinstance(some, Link) for inventory in some)
         return Layer(
             digest=reference.digest,
             diff_id=reference.diff_id,
-            inventories=tuple(inventory for inventories in self.found.values() for inventory in inventories),
-            removed=tuple(sorted(map(_text, self.removed.union(replaced)))),
-            opaque=tuple(sorted(map(_text, self.opaque))),
+            inventories=tuple(self.owned.kept(inventories)),
+            removed=tuple(sorted(path.decode() for path in self.removed)),
+            opaque=tuple(sorted(path.decode() for path in self.opaque)),
+            links=tuple(some for some in found if isinstance(some, Link)),
+            written=self.written.packed(),
         )
 
-    def _add(self, member: tar.Member, path: bytes) -> None:
-        directory, _, name = path.rpartition(b"/")
-        if name.startswith(_WHITEOUT):
-            self._white_out(directory, name)
-        elif member.type == tar.CHARACTER_DEVICE and member.device == (b"", b""):
-            self._mark(self.removed, path)
-        elif member.type == tar.DIRECTORY:
-            self._add_directory(member, path, directory)
-        elif path in self.interest.exact or directory in self.interest.within:
-            self._forget_below(path)
-            readers = self.interest.exact.get(path, ()) + self.interest.within.get(directory, ())
-            self.found[path] = tuple(self._inventories(member, path, readers))
-        elif path in self.interest.directories:
-            self._forget_below(path)
-            self.found[path] = ()
+    def _add_nameless(self, member: tar.Member, path: bytes | None) -> None:
+        """Pass over a path that leads elsewhere, and take in the root."""
+        if path is None:
+            self.ignored += 1
+        elif member.type == tar.DIRECTORY and _is_opaque(member):
+            self._mark(self.opaque, b"")
 
-    def _white_out(self, directory: bytes, name: bytes) -> None:
+    def _white_out(self, path: bytes) -> None:
+        directory, _, name = path.rpartition(b"/")
         if name == _OPAQUE:
             self._mark(self.opaque, directory)
         elif not name.startswith(_RESERVED):
@@ -269,67 +235,78 @@ class _Changes:
             raise LimitExceeded(f"{self.stream.place}: more than {self.limits.whiteouts} bytes of removed paths")
         marks.add(path)
 
-    def _add_directory(self, member: tar.Member, path: bytes, directory: bytes) -> None:
-        """A directory takes nothing from a directory, but the place of a file."""
-        if member.records and any(member.records.get(attribute) == b"y" for attribute in _OPAQUE_ATTRIBUTES):
+    def _add_directory(self, member: tar.Member, path: bytes) -> None:
+        """A directory takes nothing from a directory, but the place of anything else."""
+        self.written.add(path + b"/")
+        self.found.take(path)
+        if member.records and _is_opaque(member):
             self._mark(self.opaque, path)
-        if path not in self.interest.directories and (path in self.interest.exact or directory in self.interest.within):
-            self.found[path] = ()
 
-    def _forget_below(self, path: bytes) -> None:
-        """Forget what this layer had below a directory that something else takes the place of."""
-        if path in self.interest.directories:
-            below = path + b"/"
-            for other in [other for other in self.found if other.startswith(below)]:
-                del self.found[other]
-
-    def _inventories(self, member: tar.Member, path: bytes, readers: tuple[Analyser, ...]) -> Iterator[Inventory]:
-        """Yield what the member holds for each reader; nothing for a link that leads out of what is read."""
+    def _add_file(self, member: tar.Member, path: bytes) -> None:
+        self.written.add(path)
+        if path in self.found:
+            self.found.take_below(path)
+            self.found.take(path)
         match member.type:
-            case tar.SYMBOLIC_LINK | tar.CHARACTER_DEVICE | b"4" | b"6":
-                return
+            case tar.SYMBOLIC_LINK:
+                if self.readers.may_link(path):
+                    self.found.put(path, Link(path=path.decode(), target=_text(member.link)))
             case tar.HARD_LINK:
-                yield from self._linked(member, _text(path), readers)
+                self._add_hard_link(member, path)
+            case tar.CHARACTER_DEVICE | b"4" | b"6":
+                pass
             case _:
-                yield from self._read(member, _text(path), readers)
+                self._put(path, self._read(member, path))
 
-    def _linked(self, member: tar.Member, path: str, readers: tuple[Analyser, ...]) -> Iterator[Inventory]:
-        """Yield what the other name of the same file gave, or say that it was not read."""
-        target = tar.normalised(member.link)
-        known = self.found.get(target or b"")
-        if known is not None:
-            yield from (_renamed(inventory, path) for inventory in known)
-            return
-        for reader in readers:
+    def _put(self, path: bytes, inventories: Iterable[Inventory]) -> None:
+        some = tuple(map(self.owned.bounded, inventories))
+        if some:
+            self.found.put(path, some)
+
+    def _add_hard_link(self, member: tar.Member, path: bytes) -> None:
+        """Take another name of a file for a file of its own, with the same content."""
+        target = tar.normalised(member.link) or b""
+        wanted = self.readers.by_path(path)
+        known = self.found.get(target)
+        if isinstance(known, tuple):
+            names = {reader.name for reader in (*wanted, *self.readers.of_any_path)}
+            self._put(path, (renamed(some, path.decode()) for some in known if some.analyser in names))
+        elif wanted and set(wanted) <= set(self.readers.by_path(target)):
+            # It was read there and gave nothing, or it lies in a layer below.
+            self.found.put(path, Link(path=path.decode(), target=_text(target), hard=True))
+        else:
             text = f"a hard link to {_text(member.link)}, which is not read"
-            yield Inventory(path=path, analyser=reader.name, problem=text)
+            self._put(path, (_problem(path.decode(), reader, text) for reader in wanted))
 
-    def _read(self, member: tar.Member, path: str, readers: tuple[Analyser, ...]) -> Iterator[Inventory]:
+    def _read(self, member: tar.Member, path: bytes) -> tuple[Inventory, ...]:
+        """Return what a file gives to each reader that wants it; most files nobody wants."""
+        wanted = self.readers.by_path(path)
+        by_magic = self.readers.by_magic(self.stream.peek(min(member.size, self.readers.longest_magic)))
+        if not wanted and not by_magic:
+            return ()
+        if member.size > self.limits.file:
+            wanted += self.readers.with_sections(by_magic, ends(self.stream, member.size, elf.HEADER_SIZE).read_at)
+            return _unread(path, wanted, f"{member.size} bytes; at most {self.limits.file} are read")
+        if member.sparse:
+            return _unread(path, wanted, "a sparse file, which is not read")
+        with held(self.stream, member.size) as content:
+            wanted += self.readers.with_sections(by_magic, content.read_at)
+            return self._asked(path, wanted, content) if wanted else ()
+
+    def _asked(self, path: bytes, readers: Some, content: Content) -> tuple[Inventory, ...]:
         self.files += 1
         if self.files > self.limits.files:
             raise LimitExceeded(f"{self.stream.place}: more than {self.limits.files} files of interest in the layer")
-        problem = self._unreadable(member)
-        content = BytesIO() if problem else self._content(member.size)
-        for reader in readers:
-            inventory = _problem(path, reader, problem) if problem else _ask(reader, path, content)
-            if inventory is not None:
-                yield inventory
-
-    def _unreadable(self, member: tar.Member) -> str:
-        if member.size > self.limits.file:
-            return f"{member.size} bytes; at most {self.limits.file} are read"
-        return "a sparse file, which is not read" if member.sparse else ""
-
-    def _content(self, size: int) -> BytesIO:
-        """Take the content from the stream, in pieces: what the header promises may not be there."""
-        content = BytesIO()
-        while size and (piece := self.stream.some(min(size, _TAKE_SIZE))):
-            content.write(piece)
-            size -= len(piece)
-        return content
+        file = content.file()
+        said = (_ask(reader, path.decode(), file) for reader in dict.fromkeys(readers))
+        return tuple(inventory for inventory in said if inventory is not None)
 
 
-def _ask(reader: Analyser, path: str, content: BytesIO) -> Inventory | None:
+def _is_opaque(member: tar.Member) -> bool:
+    return any(member.records.get(attribute) == b"y" for attribute in _OPAQUE_ATTRIBUTES)
+
+
+def _ask(reader: FileReader, path: str, content: BinaryIO) -> Inventory | None:
     content.seek(0)
     try:
         return reader.read(path, content)
@@ -337,12 +314,19 @@ def _ask(reader: Analyser, path: str, content: BytesIO) -> Inventory | None:
         return _problem(path, reader, str(error))
 
 
-def _problem(path: str, reader: Analyser, text: str) -> Inventory:
+def _unread(path: bytes, readers: Some, text: str) -> tuple[Inventory, ...]:
+    return tuple(_problem(path.decode(), reader, text) for reader in dict.fromkeys(readers))
+
+
+def _problem(path: str, reader: FileReader, text: str) -> Inventory:
     return Inventory(path=path, analyser=reader.name, problem=text)
 
 
-def _renamed(inventory: Inventory, path: str) -> Inventory:
-    packages = tuple(replace(package, path=path) for package in inventory.packages)
+def renamed(inventory: Inventory, path: str) -> Inventory:
+    """Return what a file gave as if it lay at another path."""
+    packages = tuple(
+        replace(package, path=path + package.path.removeprefix(inventory.path)) for package in inventory.packages
+    )
     return replace(inventory, path=path, packages=packages)
 
 

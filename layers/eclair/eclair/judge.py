@@ -117,9 +117,8 @@ def _pages(sets: Sets, set_id: SetId) -> Iterator[Page[Member]]:
 
 def features(package_set: PackageSet) -> tuple[Feature, ...]:
     """Return the distinct features of a set, in the order of its packages."""
-    ecosystem = ecosystems.load()[package_set.type]
     found = (
-        feature for package in package_set.packages for feature in ecosystem.features(package, package_set.namespace)
+        feature for package in package_set.packages for feature in ecosystems.features(package, package_set.namespace)
     )
     return tuple(dict.fromkeys(found))
 

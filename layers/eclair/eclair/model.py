@@ -140,10 +140,10 @@ class Interest:
     """Which files of a layer a reader asks for; all paths without leading slash.
 
     `paths` are exact. Of `directories` (ending in `/`) every file directly within is read. `names` are base names and
-    `suffixes` the ends of paths, anywhere in the file system (`package.json`, `.jar`, `.dist-info/METADATA`); one without
-    a slash has a dot and fits in any letter case. `magics` are the first bytes of regular files, anywhere (`\\x7fELF`). Of
-    ELF files told by their magic only those are read that have a section with one of the names in `sections`, if any
-    are given, or that do not say what their sections are.
+    `suffixes` the ends of paths, anywhere in the file system (`package.json`, `.jar`, `.dist-info/METADATA`); one
+    without a slash has a dot and fits in any letter case. `magics` are the first bytes of regular files, anywhere
+    (`\\x7fELF`). Of ELF files told by their magic only those are read that have a section with one of the names in
+    `sections`, if any are given, or that do not say what their sections are.
     """
 
     paths: frozenset[str] = frozenset()
@@ -198,6 +198,10 @@ class Layer:
     opaque: tuple[str, ...] = ()
     links: tuple[Link, ...] = ()
     written: bytes = b""
+
+
+LAYER_VERSION = 2
+"""The version of how layers are read: raise it when the same one would give another result, whoever reads its files."""
 
 
 # --- images ----------------------------------------------------------------------------------------------------------

@@ -192,11 +192,10 @@ class _Gathering:
         package_set = self._sets.packages(set_id)
         if package_set is None:
             return ()
-        ecosystem = ecosystems.load()[package_set.type]
         return tuple(
             _Installed(
                 package=package,
-                features=tuple(feature.id for feature in ecosystem.features(package, package_set.namespace)),
+                features=tuple(feature.id for feature in ecosystems.features(package, package_set.namespace)),
             )
             for package in package_set.packages
         )

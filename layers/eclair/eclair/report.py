@@ -252,7 +252,7 @@ def _instances(image: Image, reference: SetReference, package_set: PackageSet) -
             purl=ecosystem.purl(package, image.distribution),
             owned_by=package.owned_by,
         )
-        yield _Instance(package=listed, features=ecosystem.features(package, package_set.namespace))
+        yield _Instance(package=listed, features=ecosystems.features(package, package_set.namespace))
 
 
 def _findings(instances: Iterable[_Instance], verdicts: Iterable[Verdict]) -> Iterator[Finding]:

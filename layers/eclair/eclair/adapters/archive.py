@@ -13,7 +13,7 @@ import hashlib
 import io
 import os
 import tarfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +23,10 @@ from typing import BinaryIO, Final, Protocol, cast
 
 from eclair import oci, tar
 from eclair.bytestream import ByteStream, blocks_of
+from eclair.content import Spooled
 from eclair.errors import BadImage, BadReference, Forbidden, LimitExceeded, NotFound
 from eclair.inflate import READ_SIZE, inflated
+from eclair.interest import Readers
 from eclair.model import (
     Artifact,
     Descriptor,
@@ -46,6 +48,10 @@ _GZIP_MAGIC: Final = b"\x1f\x8b"
 _LINKS_LIMIT: Final = 40
 """How many links are followed for one path, as in Linux."""
 
+_NOBODY: Final = Readers(())
+_MOUNTED: Final = ("proc", "sys", "dev")
+"""What a running system has in its root that is no file system of files."""
+
 _MEMBERS_LIMIT: Final = 100_000
 _INFLATED_LIMIT: Final = 20 * 1024**3
 _IN_MEMORY: Final = 32 * 1024**2
@@ -62,15 +68,13 @@ class OpenArchive:
 
 
 @contextmanager
-def open_archive(
-    reference: ArchiveReference, *, paths: Collection[str] = (), prefixes: Collection[str] = ()
-) -> Iterator[OpenArchive]:
-    """Open the archive for as long as the context lasts; `paths` and `prefixes` are read of a root file system."""
+def open_archive(reference: ArchiveReference, *, readers: Readers = _NOBODY) -> Iterator[OpenArchive]:
+    """Open the archive for as long as the context lasts; of a root file system what the readers want is packed."""
     place = Path(reference.path)
     name = f"{reference.transport}:{reference.path}"
     with ExitStack() as stack:
         with _opening(name):
-            registry = _registry(reference.transport, place, name, stack, paths, prefixes)
+            registry = _registry(reference.transport, place, name, stack, readers)
         yield OpenArchive(registry=registry, repository=Repository(name), reference=reference.tag)
 
 
@@ -90,11 +94,10 @@ def _registry(
     place: Path,
     name: str,
     stack: ExitStack,
-    paths: Collection[str],
-    prefixes: Collection[str],
+    readers: Readers,
 ) -> Registry:
     if transport is Transport.DIRECTORY:
-        return RootFileSystem(place, name, stack.enter_context(_scratch()), paths, prefixes)
+        return RootFileSystem(place, name, stack.enter_context(_scratch()), readers)
     if transport is Transport.OCI:
         return OciLayout(Folder(place, name), name)
     files = TarFiles(_opened(place, name, stack), name)
@@ -437,14 +440,12 @@ class DockerArchive:
 class RootFileSystem:
     """An unpacked root file system: one layer with its files of interest."""
 
-    def __init__(
-        self, root: Path, name: str, scratch: BinaryIO, paths: Collection[str], prefixes: Collection[str]
-    ) -> None:
+    def __init__(self, root: Path, name: str, scratch: BinaryIO, readers: Readers) -> None:
         if not root.is_dir():
             raise NotFound(f"{name} is no folder; give the path of a root file system")
         self._scratch = scratch
         self._name = name
-        _pack(root, scratch, paths, prefixes)
+        _pack(root, scratch, readers)
         self._size = scratch.tell()
         scratch.seek(0)
         digest = _digest_of_file(scratch)
@@ -480,24 +481,60 @@ def _digest_of_file(file: BinaryIO) -> Digest:
     return Digest(f"sha256:{sha.hexdigest()}")
 
 
-def _pack(root: Path, file: BinaryIO, paths: Collection[str], prefixes: Collection[str]) -> None:
+def _pack(root: Path, file: BinaryIO, readers: Readers) -> None:
     """Write a tar of the files of interest, each under the path by which it is wanted."""
-    within = (path for prefix in prefixes for path in _listed(root, prefix))
+    wanted = dict(_walked(root, readers)) | dict(_at_places(root, readers))
     with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for path in sorted({*paths, *within}):
-            place = _inside(root, path)
-            if place is None or not S_ISREG(place.lstat().st_mode):
-                continue
+        for path, place in sorted(wanted.items()):
             with place.open("rb") as content:
-                header = tarfile.TarInfo(path)
+                header = tarfile.TarInfo(os.fsdecode(path))
                 header.size = os.fstat(content.fileno()).st_size
                 archive.addfile(header, content)
 
 
-def _listed(root: Path, prefix: str) -> Iterator[str]:
-    folder = _inside(root, prefix.rstrip("/"))
-    if folder is not None and folder.is_dir():
-        yield from (prefix + entry.name for entry in folder.iterdir())
+def _at_places(root: Path, readers: Readers) -> Iterator[tuple[bytes, Path]]:
+    """Yield the regular files at fixed places, where links may stand for them."""
+    for path in readers.places:
+        place = _inside(root, os.fsdecode(path))
+        if place is None:
+            continue
+        if place.is_dir():
+            yield from ((path + b"/" + os.fsencode(name), found) for name, found in _listed(root, place))
+        elif S_ISREG(place.lstat().st_mode) and readers.by_place(path):
+            yield path, place
+
+
+def _listed(root: Path, folder: Path) -> Iterator[tuple[str, Path]]:
+    for entry in folder.iterdir():
+        place = _inside(root, str(entry.relative_to(root)))
+        if place is not None and S_ISREG(place.lstat().st_mode):
+            yield entry.name, place
+
+
+def _walked(root: Path, readers: Readers) -> Iterator[tuple[bytes, Path]]:
+    """Yield the regular files that are wanted by their names or by what they hold; links are not followed."""
+    for folder, folders, names in os.walk(root, onerror=_refuse):
+        if folder == str(root):
+            folders[:] = [name for name in folders if name not in _MOUNTED or not (root / name).is_mount()]
+        for name in names:
+            place = Path(folder, name)
+            path = os.fsencode(place.relative_to(root))
+            if S_ISREG(place.lstat().st_mode) and (readers.anywhere(path) or _is_wanted(place, readers)):
+                yield path, place
+
+
+def _refuse(error: OSError) -> None:
+    raise error
+
+
+def _is_wanted(place: Path, readers: Readers) -> bool:
+    """Say whether somebody wants a file by what it holds."""
+    if not readers.longest_magic:
+        return False
+    with place.open("rb") as content:
+        return bool(
+            readers.with_sections(readers.by_magic(content.read(readers.longest_magic)), Spooled(content).read_at)
+        )
 
 
 def _inside(root: Path, path: str) -> Path | None:

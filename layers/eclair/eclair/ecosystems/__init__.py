@@ -8,7 +8,7 @@ from typing import BinaryIO, Protocol, runtime_checkable
 
 from eclair import distribution
 from eclair.errors import BadVersion
-from eclair.model import UNREADABLE, Distribution, Feature, Interest, Inventory, Package
+from eclair.model import LAYER_VERSION, UNREADABLE, Distribution, Feature, Interest, Inventory, Package
 
 
 class Ecosystem(Protocol):
@@ -76,6 +76,17 @@ def load() -> Mapping[str, Ecosystem]:
     return {ecosystem.scheme: ecosystem for ecosystem in found}
 
 
+@cache
+def of_distributions() -> frozenset[str]:
+    """Name the ecosystems whose packages are those of a distribution: without one no namespace fits them."""
+    return frozenset(ecosystem.name for ecosystem in load().values() if not ecosystem.namespace(None))
+
+
+def features(package: Package, namespace: str) -> tuple[Feature, ...]:
+    """Return what a package is matched by: nothing where it is a part of the distribution's package that owns it."""
+    return () if package.owned_by else load()[package.type].features(package, namespace)
+
+
 def key_or_unreadable(ecosystem: Ecosystem, version: str) -> bytes:
     """Return the key of an installed version, or the key that every range has to be compared with."""
     try:
@@ -102,4 +113,5 @@ def analysers() -> str:
     """Name the versions of all analysers: the results of reading a layer are kept under this."""
     versions = {ecosystem.name: ecosystem.version for ecosystem in load().values()}
     versions["distribution"] = distribution.VERSION
+    versions["layer"] = LAYER_VERSION
     return ",".join(f"{name}:{version}" for name, version in sorted(versions.items()))
