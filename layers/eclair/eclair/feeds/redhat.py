@@ -112,8 +112,8 @@ class RedHat:
         archive = _archive(latest)
         since = _Since.of(cursor)
         if since is None or (archive.date > since.moment and history.count(since, MOST_SINGLE) > MOST_SINGLE):
-            yield from reading.archive(archive, after=_member(cursor, archive))
             since = _Since((archive.date - OVERLAP).isoformat(), "")
+            yield from reading.archive(archive, since, behind=_path(cursor, archive))
         yield from reading.singles(since)
         reading.skipped.summarise()
 
@@ -164,11 +164,11 @@ def _archive(latest: BinaryIO) -> _Archive:
         raise BadFeed(f"{name} is of no date") from error
 
 
-def _member(cursor: str, archive: _Archive) -> str:
-    """Return the member of the archive up to which it is loaded, "" at its beginning or where it is another one."""
+def _path(cursor: str, archive: _Archive) -> str:
+    """Return the document up to which the archive is loaded, "" at its beginning or where it is another one."""
     match cursor.split():
-        case [reading, "archive", name, member] if (reading, name) == (READING, archive.name):
-            return member
+        case [reading, "archive", name, path] if (reading, name) == (READING, archive.name):
+            return path
         case _:
             return ""
 
@@ -181,6 +181,11 @@ class _History:
         self._deletions = dict(_dates(deleted, "deletions.csv"))
         changes = {path: when for path, when in _dates(changed, "changes.csv") if path in self._deletions}
         self.gone = frozenset(path for path, when in self._deletions.items() if when >= changes.get(path, ""))
+
+    def before(self, since: _Since) -> set[str]:
+        """Return the paths of all documents that have not changed since."""
+        self._changed.seek(0)
+        return {path for path, when in _dates(self._changed, "changes.csv") if (when, path) <= since} - self.gone
 
     def count(self, since: _Since, limit: int) -> int:
         """Count what was changed after `since`, no further than just above the limit."""
@@ -237,20 +242,27 @@ class _Reading:
         self._history = history
         self._revision = revision
 
-    def archive(self, archive: _Archive, after: str) -> Iterator[Step]:
-        """Yield what the archive's documents say, from behind the member `after` on."""
-        document = Document(url=f"{FOLDER}/{archive.name}")
-        with self._open(document) as stream:
-            passing = bool(after)
-            for member in bundle.members(stream, archive.name):
-                if passing:
-                    passing = member.name != after
-                    continue
-                cursor = f"{READING} archive {archive.name} {member.name}"
-                if _PATH.fullmatch(member.name) and " " not in member.name:
-                    yield Step(said=self._said(member.name, member.content), cursor=cursor)
+    def archive(self, archive: _Archive, since: _Since, behind: str) -> Iterator[Step]:
+        """Yield what all documents say that have not changed since, from behind the one at the path `behind` on."""
+        passing = bool(behind)
+        for path, content in self._all(archive, since):
+            if passing:
+                passing = path != behind
+                continue
+            said = self._single(path) if content is None else self._said(path, content)
+            yield Step(said=said, cursor=f"{READING} archive {archive.name} {path}")
         if passing:
-            raise BadFeed(f"{archive.name} has lost {after}, up to which it was read")
+            raise BadFeed(f"{archive.name} has lost {behind}, up to which it was read")
+
+    def _all(self, archive: _Archive, since: _Since) -> Iterator[tuple[str, bytes | None]]:
+        """Yield path and content of the archive's documents, then the paths of those that are listed beside them."""
+        beside = self._history.before(since)
+        with self._open(Document(url=f"{FOLDER}/{archive.name}")) as stream:
+            for member in bundle.members(stream, archive.name):
+                if _PATH.fullmatch(member.name):
+                    beside.discard(member.name)
+                    yield member.name, member.content
+        yield from ((path, None) for path in sorted(beside))
 
     def singles(self, since: _Since) -> Iterator[Step]:
         """Yield what the documents say that changed since."""
