@@ -4,7 +4,7 @@ import pytest
 
 from eclair import ecosystems
 from eclair.ecosystems import dpkg
-from eclair.errors import BadInput
+from eclair.errors import BadDatabase
 from eclair.language_package import language_features, language_purl, word
 from eclair.model import UNREADABLE, Kind, Package
 
@@ -53,7 +53,7 @@ def test_the_purl_names_the_package_or_what_is_given_instead() -> None:
 
 @pytest.mark.parametrize("value", [None, 1, b"bytes", "", "x" * 4097, "a\nb", "\ud800"])
 def test_what_is_not_fit_to_be_a_name_is_refused(value: object) -> None:
-    with pytest.raises(BadInput, match="name"):
+    with pytest.raises(BadDatabase, match="name"):
         word(value, "name")
 
 

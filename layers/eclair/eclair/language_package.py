@@ -9,7 +9,7 @@ from typing import Final
 from packageurl import PackageURL
 
 from eclair.ecosystems import Ecosystem, key_or_unreadable
-from eclair.errors import BadInput
+from eclair.errors import BadDatabase
 from eclair.model import Feature, Kind, Package, PackageKey
 
 LONGEST_WORD: Final = 4096
@@ -17,13 +17,13 @@ LONGEST_WORD: Final = 4096
 
 
 def word(value: object, what: str) -> str:
-    """Return a name or version that a file tells. Raises `BadInput` where it is not fit to be one."""
+    """Return a name or version that a file tells. Raises `BadDatabase` where it is not fit to be one."""
     if not isinstance(value, str) or not value:
-        raise BadInput(f"{what} is no text")
+        raise BadDatabase(f"{what} is no text")
     if len(value) > LONGEST_WORD:
-        raise BadInput(f"{what} of {len(value)} characters")
+        raise BadDatabase(f"{what} of {len(value)} characters")
     if not value.isprintable():
-        raise BadInput(f"{what} {value[:60]!a} has control characters")
+        raise BadDatabase(f"{what} {value[:60]!a} has control characters")
     return value
 
 
