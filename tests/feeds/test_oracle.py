@@ -32,7 +32,7 @@ def test_the_recorded_definitions_become_these_statements() -> None:
     hivex = "ELSA-2023-12342 CVE-2022-4144+CVE-2023-0664 : fixed <0:1.3.18-21.module+el8.7.0+21037+8ee66348 high"
     assert outline(parse(ALL)) == [
         *(f"ol:5 binary {name} {bind}" for name in (*names, "caching-nameserver")),
-        f"ol:8 binary hivex {hivex} [module]",
+        f"ol:8 binary hivex {hivex} [module:virt:kvm_utils]",
     ]
 
 

@@ -5,8 +5,8 @@ Reads the OVAL document of all errata (ELSA), https://linux.oracle.com/security/
 a test looks for is read from its comment, which says all of it: the tests proper make up most of a document of
 hundreds of megabytes.
 
-Fixes of ksplice and FIPS builds are for such builds only. A fix in a module is for packages of modules; of which one
-cannot be told, since Oracle's packages carry no module label.
+Fixes of ksplice and FIPS builds are for such builds only, those in a module for its stream; Oracle's own packages carry
+no module label, so a package that is built for some module is compared with the fixes of all.
 """
 
 import re
@@ -27,7 +27,7 @@ URL: Final = "https://linux.oracle.com/security/oval/com.oracle.elsa-all.xml.bz2
 DISTRIBUTION: Final = "ol"
 
 _RELEASE: Final = re.compile(r"Oracle Linux ([0-9]+) is installed", re.ASCII)
-_MODULE: Final = re.compile(r"Module (\S+) is enabled")
+_MODULE: Final = re.compile(r"Module ([^:\s]+:[^:\s]+) is enabled")
 _EARLIER: Final = re.compile(r"(\S+) is earlier than (\S+)")
 
 
@@ -78,7 +78,7 @@ def _claims(definition: oval.Definition) -> Iterator[tuple[PackageKey, Claim]]:
             continue
         found = True
         fixed = text(earlier[2], "a fixed version")
-        stream = " ".join(sorted(_marks(fixed) | ({release_marks.MODULE} if _first(_MODULE, comments) else set())))
+        stream = _stream(fixed, _first(_MODULE, comments))
         claim = Claim(versions=Range(fixed=fixed), state=State.FIXED, stream=stream, raw_state=raw_state)
         yield _package(earlier[1], release[1]), claim
     if not found:
@@ -89,9 +89,13 @@ def _first(pattern: re.Pattern[str], comments: Sequence[str]) -> re.Match[str] |
     return next((match for comment in comments if (match := pattern.fullmatch(comment))), None)
 
 
-def _marks(fixed: str) -> frozenset[str]:
-    """Return the words of a fix that decide to whom it applies; a minor release does not: main has it in its tags."""
-    return frozenset(word for word in release_marks.words(fixed) if not word.startswith(release_marks.DIST))
+def _stream(fixed: str, module: re.Match[str] | None) -> str:
+    """Return to whom a fix applies; a minor release in its mark does not limit it, since main has those too."""
+    marks = {word for word in release_marks.words(fixed) if not word.startswith(release_marks.DIST)}
+    if module:
+        marks.discard(release_marks.MODULE)
+        marks.add(f"module:{module[1]}")
+    return " ".join(sorted(marks))
 
 
 @lru_cache(maxsize=4096)
