@@ -11,13 +11,13 @@ from eclair.model import UNREADABLE, Kind, Package
 ECOSYSTEM: ecosystems.Ecosystem = dpkg.ECOSYSTEM
 
 
-def package(version: str = "1.0", owned_by: str | None = None, *, third_party: bool = False) -> Package:
+def package(version: str = "1.0", *, third_party: bool = False) -> Package:
     return Package(
         type="npm",
         name="@Scope/Name",
         version=version,
         path="p",
-        owned_by=owned_by,
+        arch="x86",
         third_party=third_party,
         context="c",
     )
@@ -28,6 +28,7 @@ def test_the_feature_is_the_package_under_its_name_in_advisories() -> None:
     assert str(feature.package) == "deb#npm#binary#@scope/name"
     assert feature.package.kind is Kind.BINARY
     assert (feature.version, feature.key, feature.context) == ("1.0", ECOSYSTEM.key("1.0"), "c")
+    assert feature.arch == ""
 
 
 def test_an_unreadable_version_keeps_its_feature() -> None:
@@ -35,9 +36,8 @@ def test_an_unreadable_version_keeps_its_feature() -> None:
     assert feature.key == UNREADABLE
 
 
-@pytest.mark.parametrize("owned", [package(owned_by="node-name"), package(third_party=True)])
-def test_what_belongs_to_another_package_is_not_matched(owned: Package) -> None:
-    assert language_features(ECOSYSTEM, owned, "npm", "n") == ()
+def test_what_a_third_party_built_is_not_matched() -> None:
+    assert language_features(ECOSYSTEM, package(third_party=True), "npm", "n") == ()
 
 
 def test_without_a_namespace_there_is_no_feature() -> None:

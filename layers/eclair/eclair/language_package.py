@@ -30,17 +30,16 @@ def word(value: object, what: str) -> str:
 def language_features(ecosystem: Ecosystem, package: Package, namespace: str, name: str) -> tuple[Feature, ...]:
     """Return the package under the name that advisories have for it.
 
-    Nothing is returned for a third party's package, nor for one that belongs to a package of the distribution: what is
-    wrong with it, the distribution's advisories say.
+    Nothing is returned for a third party's package, nor where no namespace fits. The feature has no architecture: no
+    advisory tells them apart.
     """
-    if package.third_party or package.owned_by or not namespace:
+    if package.third_party or not namespace:
         return ()
     return (
         Feature(
             package=PackageKey(scheme=ecosystem.scheme, namespace=namespace, kind=Kind.BINARY, name=name),
             version=package.version,
             key=key_or_unreadable(ecosystem, package.version),
-            arch=package.arch,
             context=package.context,
         ),
     )
