@@ -36,9 +36,10 @@ def read(summary: str, *fixes: str, vectors: tuple[str, ...] = ()) -> tuple[osv.
         ("Important: varnish security update", MODULE_FIX, "module"),
         ("", MODULE_FIX, "module"),
         # No modules.
-        ("Moderate: kernel:4.18.0 security update", "0:4.18.0-553.30.1.el8_10", ""),
-        ("Important: bcel security update", "0:6.4.1-9.el9_1", ""),
-        ("Important: kernel security update", "0:4.18.0-425.10.1.el8_7.cloud", "mark:cloud"),
+        ("Moderate: kernel:4.18.0 security update", "0:4.18.0-553.30.1.el8_10", "minor:el8_10"),
+        ("Important: bcel security update", "0:6.4.1-9.el9_1", "minor:el9_1"),
+        ("Important: bcel security update", "0:6.4.1-9.el9", ""),
+        ("Important: kernel security update", "0:4.18.0-425.10.1.el8_7.cloud", "mark:cloud minor:el8_7"),
     ],
 )
 def test_the_stream_is_that_of_the_module_in_the_title(title: str, fix: str, stream: str) -> None:

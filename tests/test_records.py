@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from eclair.errors import BadFeed
-from eclair.model import Effect, Kind, PackageKey, Range, Severity, State, Statement
-from eclair.records import TEXT_LIMIT, advisory_statements, mapping, package_statements, sequence, text, words
+from eclair.model import Effect, Kind, Mark, PackageKey, Range, Severity, State, Statement
+from eclair.records import TEXT_LIMIT, advisory_statements, mapping, marks, package_statements, sequence, text, words
 
 PACKAGE = PackageKey(scheme="deb", namespace="debian:12", kind=Kind.SOURCE, name="foo")
 STATEMENT = Statement(
@@ -33,6 +33,7 @@ SAID_ANEW: dict[str, Any] = {
     "aliases": ("DSA-1",),
     "fix_channel": "pro",
     "stream": "nodejs:18",
+    "marks": (Mark.MALWARE,),
     "withdrawn": True,
 }
 WHEN_SAID: dict[str, Any] = {"revision": "r2", "seq": 7, "first_load": True, "first_seen": 1.0, "changed": 2.0}
@@ -103,3 +104,20 @@ def test_other_types_are_refused() -> None:
 )
 def test_free_words_become_one_short_line(value: object, line: str) -> None:
     assert words(value) == line
+
+
+@pytest.mark.parametrize(
+    ("description", "found"),
+    [
+        ("** DISPUTED ** An issue was discovered in Jansson through 2.13.1.", (Mark.DISPUTED,)),
+        ("** REJECT **  DO NOT USE THIS CANDIDATE NUMBER.", (Mark.REJECTED,)),
+        ("Rejected reason: This CVE ID has been rejected", (Mark.REJECTED,)),
+        ("The vendor's dispute of this ** DISPUTED ** is in the text only", ()),
+        ("A use after free", ()),
+        ("", ()),
+        (None, ()),
+        (["** DISPUTED **"], ()),
+    ],
+)
+def test_a_description_may_begin_with_a_mark(description: object, found: tuple[Mark, ...]) -> None:
+    assert marks(description) == found

@@ -176,6 +176,8 @@ def test_the_json_of_a_report_has_the_agreed_shape() -> None:
                 "path": "var/lib/dpkg/status",
                 "introduced_in": BLOB,
                 "feed": "debian",
+                "confidence": "high",
+                "marks": [],
             }
         ],
         "coverage": [{"namespace": "debian:12", "feed": "debian", "revision": "r1", "state": "ok", "detail": ""}],

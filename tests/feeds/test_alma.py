@@ -22,7 +22,9 @@ def parse(archive: bytes) -> list[Said]:
 def test_the_recorded_archive_without_bug_fixes_and_enhancements() -> None:
     lines = outline(parse((SAMPLES / "osv-all.zip").read_bytes()))
     assert {line.split()[3] for line in lines} == {"ALSA-2023:7465", "ALSA-2023:7549"}
-    assert lines[-1] == "almalinux:9 binary squid ALSA-2023:7465 CVE-2023-5824 : fixed <7:5.5-6.el9_3.2 high"
+    assert lines[-1] == (
+        "almalinux:9 binary squid ALSA-2023:7465 CVE-2023-5824 : fixed <7:5.5-6.el9_3.2 high [minor:el9_3]"
+    )
 
 
 def test_a_bug_fix_that_names_a_cve_counts() -> None:

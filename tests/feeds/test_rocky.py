@@ -25,15 +25,15 @@ def test_the_recorded_archive() -> None:
     assert outline(parse((SAMPLES / "osv-all.zip").read_bytes())) == [
         (
             "rocky:8 source kernel RXSA-2023:0101 CVE-2022-2964+CVE-2022-4139 : fixed <0:4.18.0-425.10.1.el8_7.cloud"
-            " high [mark:cloud]"
+            " high [mark:cloud minor:el8_7]"
         ),
-        "rocky:9 source bcel RLSA-2023:0005 CVE-2022-42920 : fixed <0:6.4.1-9.el9_1 high",
+        "rocky:9 source bcel RLSA-2023:0005 CVE-2022-42920 : fixed <0:6.4.1-9.el9_1 high [minor:el9_1]",
     ]
 
 
 def test_several_fixes_in_one_stream_are_one_statement_of_several_ranges() -> None:
     [line] = outline(parse(zipped([json.loads((SAMPLES / "RLSA-2021_3891.json").read_text())])))
-    assert "fixed <1:11.0.13.0.8-1.el8_4 high" in line
+    assert "fixed <1:11.0.13.0.8-1.el8_4 high [minor:el8_4]" in line
 
 
 def test_fixes_of_a_module_and_of_the_distribution_are_two_statements() -> None:

@@ -52,6 +52,20 @@ class State(StrEnum):
     NOT_AFFECTED = "not-affected"
 
 
+class Mark(StrEnum):
+    """What else is to be known of a finding.
+
+    malware: the package was made to do harm. disputed, rejected: whether it is a vulnerability at all. low-confidence:
+    the package is known by half of its name. no-kernel: it is built from the kernel's source, but is no kernel.
+    """
+
+    MALWARE = "malware"
+    DISPUTED = "disputed"
+    REJECTED = "rejected"
+    LOW_CONFIDENCE = "low-confidence"
+    NO_KERNEL = "no-kernel"
+
+
 class CoverageState(StrEnum):
     """How far an empty report may be believed, for one namespace and feed.
 
@@ -422,9 +436,10 @@ class Statement:
     """What one feed says of one package under one advisory id: the unit of change, numbered by `seq`.
 
     `vulnerabilities` are what a finding is about: the CVEs the record names, else the record's own id. `raw_state`
-    is the vendor's own word. `first_load` marks a statement written before the feed's first complete load closed.
-    A `withdrawn` statement is a tombstone: it counts no more, its number lives on. `first_seen` is when the first one
-    under its key was written, `changed` when this one was.
+    is the vendor's own word; `severity_source` is who said how severe it is, followed by the version of CVSS
+    (`ghsa cvss 3.1`) where that was computed. `first_load` marks a statement written before the feed's first complete
+    load closed. A `withdrawn` statement is a tombstone: it counts no more, its number lives on. `first_seen` is when
+    the first one under its key was written, `changed` when this one was.
     """
 
     feed: str
@@ -440,6 +455,7 @@ class Statement:
     aliases: tuple[str, ...] = ()
     fix_channel: str | None = None
     stream: str = ""
+    marks: tuple[Mark, ...] = ()
     revision: str = ""
     seq: int = 0
     first_load: bool = False
@@ -538,6 +554,7 @@ class Verdict:
     advisories: tuple[str, ...]
     aliases: tuple[str, ...]
     feed: str
+    marks: tuple[Mark, ...] = ()
 
 
 class ChangeKind(StrEnum):

@@ -16,8 +16,8 @@ import orjson
 from eclair import ecosystems, rating
 from eclair.bundle import members
 from eclair.errors import BadFeed, BadVersion
-from eclair.model import Effect, KeyRange, PackageKey, Range, Said, Severity, State, Statement, Unread
-from eclair.records import TEXT_LIMIT, Skipped, advisory_statements, mapping, sequence, text, words
+from eclair.model import Effect, KeyRange, Mark, PackageKey, Range, Said, Severity, State, Statement, Unread
+from eclair.records import TEXT_LIMIT, Skipped, advisory_statements, mapping, marks, sequence, text, words
 
 RANGES_LIMIT: Final = 1000
 """Where a record lists more versions of a package than that, all of its versions count as affected."""
@@ -75,15 +75,17 @@ class Record(NamedTuple):
     summary: str
     severity: str
     vectors: tuple[str, ...]
+    marks: tuple[Mark, ...]
     affected: tuple[Affected, ...]
 
 
 class Place(NamedTuple):
-    """The package that an entry is about, and the stream that its versions are of."""
+    """The package that an entry is about, the stream that its versions are of, and what else is to be known of it."""
 
     package: PackageKey
     stream: str = ""
     fix_channel: str | None = None
+    mark: Mark | None = None
 
 
 class Rating(NamedTuple):
@@ -179,6 +181,7 @@ def statements(record: Record, dialect: Dialect, revision: str) -> Iterator[Stat
             aliases=aliases,
             fix_channel=place.fix_channel,
             stream=place.stream,
+            marks=record.marks if place.mark is None else (*record.marks, place.mark),
             revision=revision,
         )
 
@@ -214,6 +217,7 @@ def read(content: bytes) -> Record:
         summary=words(fields.get("summary")),
         severity=_severity(fields),
         vectors=_vectors([fields, *entries]),
+        marks=marks(fields.get("details")),
         affected=tuple([_affected(entry) for entry in entries if entry.get("package") is not None]),
     )
 

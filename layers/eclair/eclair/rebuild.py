@@ -13,18 +13,20 @@ from eclair.model import Severity
 
 _MODULE: Final = re.compile(r"(?<![^ ])([A-Za-z0-9][A-Za-z0-9_.+-]*+):([A-Za-z0-9_.+-]++)(?![^ ,/])", re.ASCII)
 
-_MINOR_RELEASE: Final = release_marks.dist("")
-
 
 def stream(record: osv.Record, affected: osv.Affected) -> str:
     """Return the stream of an entry: that of the module in the title, or any module where there is not just one.
 
-    A title may name what is no module (`kernel:4.18.0`): only the fix tells.
+    A title may name what is no module (`kernel:4.18.0`): only the fix tells. Outside of modules a fix is for the minor
+    release that it was built for, and for the later ones.
     """
     fixes = [event.version for events in affected.ranges for event in events if event.kind == osv.FIXED]
-    words = {word for fix in fixes for word in release_marks.words(fix) if not word.startswith(_MINOR_RELEASE)}
-    modules = _MODULE.findall(record.summary)
-    if release_marks.MODULE in words and len(modules) == 1:
+    words = {word for fix in fixes for word in release_marks.words(fix)}
+    releases = {word for word in words if word.startswith(release_marks.DIST)}
+    words -= releases
+    if release_marks.MODULE not in words:
+        words.update(word.replace(release_marks.DIST, release_marks.MINOR) for word in releases)
+    elif len(modules := _MODULE.findall(record.summary)) == 1:
         words.remove(release_marks.MODULE)
         words.add("module:{}:{}".format(*modules[0]))
     return " ".join(sorted(words))

@@ -7,13 +7,19 @@ from hashlib import blake2b
 import orjson
 
 from eclair.errors import BadFeed
-from eclair.model import AdvisoryStatements, PackageKey, PackageStatements, Statement
+from eclair.model import AdvisoryStatements, Mark, PackageKey, PackageStatements, Statement
 
 TEXT_LIMIT = 256
 """Longer names, versions and ids are refused: together they have to fit into the keys they are stored under."""
 
 _LOGGED = 20
 """So many broken records of one document are logged one by one; the others are counted."""
+
+_BEGINNING = 64
+_MARKS: Mapping[Mark, tuple[str, ...]] = {
+    Mark.DISPUTED: ("** DISPUTED **", "DISPUTED:"),
+    Mark.REJECTED: ("** REJECT **", "REJECTED REASON:"),
+}
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +54,14 @@ def words(value: object) -> str:
         return ""
     line = value if value.isprintable() else " ".join(value.split())
     return line[:TEXT_LIMIT] if line.isprintable() else repr(line[:TEXT_LIMIT])
+
+
+def marks(description: object) -> tuple[Mark, ...]:
+    """Return what the beginning of a CVE's description marks: https://www.cve.org/ResourcesSupport/AllResources/CNARules."""
+    if not isinstance(description, str):
+        return ()
+    beginning = description[:_BEGINNING].lstrip().upper()
+    return tuple(mark for mark, words in _MARKS.items() if beginning.startswith(words))
 
 
 class Skipped:
@@ -107,5 +121,6 @@ def _meaning(statement: Statement) -> tuple[object, ...]:
         statement.aliases,
         statement.fix_channel,
         statement.stream,
+        statement.marks,
         statement.withdrawn,
     )

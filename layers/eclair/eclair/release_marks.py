@@ -16,6 +16,10 @@ MODULE: Final = "module"
 
 DIST: Final = "dist:"
 MARK: Final = "mark:"
+MINOR: Final = "minor:"
+"""Begins the word of a fix that was built for a minor release by who has one line of fixes only, as those who rebuild
+Red Hat's distribution: builds for that release are compared with it alone, all others with every fix of the line.
+"""
 
 _MINOR: Final = re.compile(r"\.(el[0-9]{1,3}_[0-9]{1,3})(?![0-9])|\+(el[0-9]{1,3})\.([0-9]{1,3})\.[0-9]", re.ASCII)
 _MARK: Final = re.compile(r"\.(ksplice[0-9]{0,3}|cloud)(?![A-Za-z0-9])|[._](fips)(?![A-Za-z0-9])", re.ASCII)

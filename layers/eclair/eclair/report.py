@@ -31,6 +31,7 @@ from eclair.model import (
     ImageState,
     Kind,
     Layer,
+    Mark,
     Member,
     Membership,
     Package,
@@ -47,7 +48,7 @@ from eclair.model import (
     Verdict,
 )
 from eclair.ports import Advisories, Clock, Feeds, Images, Layers, Sets
-from eclair.verdict import SHOWN, key_ranges, shown, worst
+from eclair.verdict import HIDING, SHOWN, key_ranges, shown, worst
 
 STALE_AFTER = 7 * 86400.0
 """Seconds after the last success from which a feed is stale."""
@@ -141,6 +142,8 @@ class Finding:
     path: str
     introduced_in: Digest
     feed: str
+    confidence: str
+    marks: tuple[Mark, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,6 +294,8 @@ def _finding(package: ImagePackage, counting: Verdict, verdicts: Sequence[Verdic
         path=package.path,
         introduced_in=package.introduced_in,
         feed=counting.feed,
+        confidence="low" if Mark.LOW_CONFIDENCE in counting.marks else "high",
+        marks=tuple(mark for mark in counting.marks if mark is not Mark.LOW_CONFIDENCE),
     )
 
 
@@ -298,6 +303,9 @@ def _hidden(finding: Finding) -> str | None:
     """Return why a finding is hidden unless all are asked for; the same rule as `verdict.shown`."""
     if finding.state not in SHOWN:
         return finding.state.value
+    for mark in finding.marks:
+        if mark in HIDING:
+            return mark.value
     return NEGLIGIBLE if finding.severity is Severity.NEGLIGIBLE else None
 
 
@@ -534,6 +542,7 @@ class StatementReport:
     aliases: tuple[str, ...]
     fix_channel: str | None
     stream: str
+    marks: tuple[Mark, ...]
     revision: str
 
 
@@ -887,6 +896,7 @@ def _statement_report(statement: Statement) -> StatementReport:
         aliases=statement.aliases,
         fix_channel=statement.fix_channel,
         stream=statement.stream,
+        marks=statement.marks,
         revision=statement.revision,
     )
 

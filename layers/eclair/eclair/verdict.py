@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import Enum
 from functools import partial
 
-from eclair import ecosystems
+from eclair import ecosystems, release_marks
 from eclair.ecosystems import Ecosystem, key_or_unreadable
 from eclair.errors import BadVersion
 from eclair.model import (
@@ -20,6 +20,7 @@ from eclair.model import (
     Feature,
     FeatureId,
     KeyRange,
+    Mark,
     Range,
     Severity,
     State,
@@ -35,6 +36,9 @@ LAST = b"\xff" * 8
 SHOWN = frozenset({State.AFFECTED, State.FIXED, State.WILL_NOT_FIX, State.DEFERRED, State.END_OF_LIFE})
 """The states that a report shows, and a notice tells, unless asked for more."""
 
+HIDING = frozenset({Mark.DISPUTED, Mark.REJECTED, Mark.NO_KERNEL})
+"""The marks of what a report does not show, nor a notice tell, unless asked for more."""
+
 _URGENCY = (
     State.FIXED,
     State.AFFECTED,
@@ -45,6 +49,14 @@ _URGENCY = (
     State.NOT_AFFECTED,
 )
 """Where statements differ, the state that stands first is shown."""
+
+
+COMPUTED = " cvss "
+"""Within the source of a severity that was computed from a vector."""
+
+_MODULE = f"{release_marks.MODULE}:"
+
+_Rank = tuple[bool, bool, bool, int]
 
 
 class _Position(Enum):
@@ -59,10 +71,14 @@ def key_range(versions: Range, scheme: str) -> KeyRange:
 
 
 def key_ranges(statement: Statement) -> tuple[KeyRange, ...]:
-    """Return the keys a statement speaks about: its ranges, or all versions for one that says "not affected"."""
+    """Return the keys a statement speaks about: its ranges.
+
+    One that says "not affected", or that is of a stream, speaks about all versions: where it is silent, it keeps others
+    from being heard.
+    """
     if statement.withdrawn:
         return ()
-    if statement.effect is Effect.NOT_AFFECTED:
+    if statement.effect is Effect.NOT_AFFECTED or statement.stream:
         return (KeyRange(lower=FIRST, upper=LAST),)
     return tuple(dict.fromkeys(key_range(versions, statement.package.scheme) for versions in statement.ranges))
 
@@ -105,14 +121,46 @@ def verdicts(feature: Feature, statements: Iterable[Statement]) -> tuple[Verdict
 
 
 def _of_stream(feature: Feature, statements: Sequence[Statement]) -> Sequence[Statement]:
-    """Return the statements of the feature's own stream; where it has none, those of no stream.
+    """Return the statements of the stream nearest to the feature's own: where there is none, those of no stream."""
+    if not any(statement.stream for statement in statements):
+        return statements
+    words = release_marks.words(feature.version).union(feature.context.split())
+    ranked = [(_nearness(statement.stream, words), statement) for statement in statements]
+    nearest = max((rank for rank, _ in ranked if rank is not None), default=None)
+    return [statement for rank, statement in ranked if rank is not None and rank == nearest]
 
-    A stream and a context are words (`module:nodejs:18`, `repository:ID`): every word of the stream has to be one of
-    the context.
+
+def _nearness(stream: str, words: frozenset[str]) -> _Rank | None:
+    """Rank a stream by what it shares with a feature; None where it is a stream of others.
+
+    A feature has the words of its context (`module:nodejs:18`, `repository:ID`, `pro`) and those in its version (see
+    `eclair.release_marks`). Every word of a stream has to be among them, but for a minor release of which there is one
+    line of fixes: it only goes before the others. A module counts more than a minor release, which counts more than a
+    repository or a subscription.
     """
-    context = frozenset(feature.context.split())
-    own = [said for said in statements if said.stream and context.issuperset(said.stream.split())]
-    return own or [statement for statement in statements if not statement.stream]
+    needed = [word for word in stream.split() if not word.startswith(release_marks.MINOR)]
+    if not all(word in words or _may_be(word, words) for word in needed):
+        return None
+    return (
+        any(word.startswith(release_marks.MODULE) for word in needed),
+        any(word.startswith(release_marks.DIST) for word in needed),
+        _is_for_its_minor_release(stream, words),
+        len(needed),
+    )
+
+
+def _may_be(word: str, words: frozenset[str]) -> bool:
+    """Say whether a package may be of a module: it is of some module, and does not say of which."""
+    return (
+        word.startswith(_MODULE)
+        and release_marks.MODULE in words
+        and not any(known.startswith(_MODULE) for known in words)
+    )
+
+
+def _is_for_its_minor_release(stream: str, words: frozenset[str]) -> bool:
+    releases = (word.replace(release_marks.MINOR, release_marks.DIST) for word in stream.split())
+    return release_marks.MINOR in stream and not words.isdisjoint(releases)
 
 
 def _verdict(feature: Feature, vulnerability: str, statements: Sequence[Statement]) -> Verdict | None:
@@ -141,7 +189,7 @@ def _verdict(feature: Feature, vulnerability: str, statements: Sequence[Statemen
 def _position(feature: Feature, versions: Range) -> _Position:
     """Place the installed version in a range; "cannot tell" where the version or a bound that matters is unreadable."""
     scheme = feature.package.scheme
-    if versions == Range():
+    if versions == Range() or feature.version == versions.introduced == versions.last_affected:
         return _Position.INSIDE
     if feature.key == UNREADABLE:
         return _compared(feature, versions)
@@ -163,7 +211,9 @@ def _compared(feature: Feature, versions: Range) -> _Position:
             and (versions.last_affected is None or order(versions.last_affected) <= 0)
         )
     except BadVersion:
-        return _Position.UNKNOWN
+        # What is no version is none but itself.
+        is_one_version = versions.introduced is not None and versions.introduced == versions.last_affected
+        return _Position.OUTSIDE if is_one_version else _Position.UNKNOWN
     return _Position.INSIDE if inside else _Position.OUTSIDE
 
 
@@ -195,8 +245,8 @@ def _is_as_new(ecosystem: Ecosystem, fix: str, other: str) -> bool:
 def _join(
     feature: Feature, vulnerability: str, statements: Sequence[Statement], state: State, fixed_version: str | None
 ) -> Verdict:
-    """Return one verdict in the name of all statements that led to it."""
-    worst = min(statements, key=lambda statement: (statement.severity.rank, statement.feed, statement.id))
+    """Return one verdict in the name of all statements that led to it; what they all are marked with, it is."""
+    worst = min(statements, key=_severity_order)
     aliases = {alias for statement in statements for alias in statement.aliases}
     channels = [statement.fix_channel for statement in statements if statement.fix_channel]
     return Verdict(
@@ -210,12 +260,25 @@ def _join(
         advisories=tuple(sorted({statement.id for statement in statements})),
         aliases=tuple(sorted(aliases - {vulnerability})),
         feed=worst.feed,
+        marks=tuple(sorted({*frozenset.intersection(*(frozenset(said.marks) for said in statements)), *_own(feature)})),
     )
+
+
+def _severity_order(statement: Statement) -> tuple[bool, bool, int, str, str]:
+    """Order by what counts first: a word goes before a computed rating, both go before nothing."""
+    is_unknown = statement.severity is Severity.UNKNOWN
+    is_computed = COMPUTED in statement.severity_source
+    return is_unknown, is_computed, statement.severity.rank, statement.feed, statement.id
+
+
+def _own(feature: Feature) -> frozenset[Mark]:
+    """Return the marks that a feature has whatever is said of it: words of its context."""
+    return frozenset(mark for mark in (Mark.NO_KERNEL,) if mark in feature.context.split())
 
 
 def shown(verdict: Verdict) -> bool:
     """Say whether a report shows the verdict, and a notice tells it, unless asked for all."""
-    return verdict.state in SHOWN and verdict.severity is not Severity.NEGLIGIBLE
+    return verdict.state in SHOWN and verdict.severity is not Severity.NEGLIGIBLE and HIDING.isdisjoint(verdict.marks)
 
 
 def worst(found: Iterable[Verdict]) -> Verdict | None:
