@@ -34,7 +34,7 @@ def text(value: bytes, what: str) -> str:
     return decoded
 
 
-class OwnedFiles:
+class FileList:
     """The (path, package name) of the files that packages own, without leading slash, up to a bound."""
 
     def __init__(self, faults: Faults) -> None:

@@ -27,6 +27,9 @@ _ENCODINGS: Final = {0: "utf-8", 1: "utf-8", 2: "utf-16-le", 3: "utf-16-be"}
 _INTERIOR: Final = 5
 _LEAF: Final = 13
 
+_SMALLEST_CELL: Final = 4
+_ODD: Final = "its cells and the gaps between them do not add up to what it holds"
+
 _LARGEST_VALUE: Final = 64 << 20
 """Bytes of one row; the header of a package with a hundred thousand files has some fifteen million."""
 _MOST_COLUMNS: Final = 2000
@@ -108,36 +111,50 @@ class Database:
                     yield name, _Table(root=root, sql=sql)
 
     def _rows(self, root: int) -> Iterator[Row]:
-        for number, page, cells in self._leaves(root):
-            # Rows share no bytes: what is copied out of a page is never more than the page.
-            room = self._usable
-            for cell in cells:
+        for page in self._leaves(root):
+            room = page.occupied
+            for cell in page.cells:
                 try:
-                    local, payload, row_id = self._payload(page, cell)
+                    end, payload, row_id = self._payload(page.content, cell)
                     row = Row(id=row_id, values=tuple(self._record(payload)))
                 except _Damage as error:
-                    self._faults.add(f"page {number}", str(error))
+                    self._faults.add(page.place, str(error))
+                    end = cell
                 else:
                     yield row
-                    room -= local
-                if room < 0:
-                    self._faults.add(f"page {number}", "its rows overlap")
+                room -= max(end - cell, _SMALLEST_CELL)
+                # Rows share no bytes: what is copied out of a page is never more than the page.
                 if room < 0 or self._faults.hopeless:
                     break
+            if room or page.is_odd:
+                self._faults.add(page.place, _ODD)
 
-    def _leaves(self, root: int) -> Iterator[tuple[int, bytes, tuple[int, ...]]]:
-        """Yield the leaf pages of a table's tree, in order, with the places of their rows."""
+    def _leaves(self, root: int) -> Iterator["_TreePage"]:
+        """Yield the leaf pages of a table's tree, in order."""
         stack = [root]
         while stack and not self._faults.hopeless:
             number = stack.pop()
             try:
-                page = self._page(number)
-                if page[_start(number)] == _INTERIOR:
-                    stack.extend(reversed(_children(page, number)))
-                else:
-                    yield number, page, _rows_of_leaf(page, number)
+                page = _TreePage(number, self._page(number))
             except _Damage as error:
                 self._faults.add(f"page {number}", str(error))
+                continue
+            if page.is_leaf:
+                if not page.cells and number != root:
+                    self._faults.add(page.place, "holds nothing, as only the root of a tree may")
+                yield page
+            else:
+                stack.extend(reversed(self._children(page)))
+
+    def _children(self, page: "_TreePage") -> list[int]:
+        """Return the pages that an interior page leads to, in order."""
+        try:
+            room = page.occupied - sum(_varint(page.content, cell + 4)[1] - cell for cell in page.cells)
+        except _Damage:
+            room = 1
+        if room or page.is_odd:
+            self._faults.add(page.place, _ODD)
+        return [*(int.from_bytes(page.content[cell : cell + 4], "big") for cell in page.cells), page.last_child]
 
     def _page(self, number: int) -> bytes:
         if not 1 <= number <= self._pages:
@@ -152,7 +169,7 @@ class Database:
         return page[: self._usable]
 
     def _payload(self, page: bytes, place: int) -> tuple[int, bytes, int]:
-        """Return the bytes a cell takes of its page, its record, with what overflows to other pages, and its row id."""
+        """Return where a cell ends, its record, with what overflows to other pages, and its row id."""
         size, place = _varint(page, place)
         row_id, place = _varint(page, place)
         if size > _LARGEST_VALUE:
@@ -164,7 +181,8 @@ class Database:
         payload = page[place:end]
         if local < size:
             payload += self._overflow(int.from_bytes(page[end : end + 4], "big"), size - local)
-        return local, payload, row_id - (1 << 64) if row_id >> 63 else row_id
+            end += 4
+        return end, payload, row_id - (1 << 64) if row_id >> 63 else row_id
 
     def _local(self, size: int) -> int:
         """Return how much of a row stands in its leaf page (section 1.6)."""
@@ -225,33 +243,55 @@ def _size(kind: int) -> int:
     return (kind - 12) // 2
 
 
-def _start(number: int) -> int:
-    """Return where a page begins: the first one has the header of the file before it."""
-    return _HEADER_SIZE if number == 1 else 0
+class _TreePage:
+    """A page of a table's tree (section 1.6): `cells` are where its rows, or what leads to other pages, begin.
 
+    `occupied` is how many bytes these take together; it `is_odd` where two are one, or one is not where cells are.
+    """
 
-def _cells(page: bytes, number: int, header: int) -> tuple[int, ...]:
-    """Return where the cells of a tree's page begin, each place once."""
-    start = _start(number)
-    count = int.from_bytes(page[start + 3 : start + 5], "big")
-    pointers = page[start + header : start + header + 2 * count]
-    if len(pointers) < 2 * count:
-        raise _Damage(f"{count} rows, for which there is no room")
-    return tuple(dict.fromkeys(struct.unpack(f">{count}H", pointers)))
+    def __init__(self, number: int, content: bytes) -> None:
+        self.number = number
+        self.content = content
+        self._header = _HEADER_SIZE if number == 1 else 0
+        self.is_leaf = content[self._header] == _LEAF
+        if not self.is_leaf and content[self._header] != _INTERIOR:
+            raise _Damage(f"a page of kind {content[self._header]} in the tree of a table")
+        self.cells = self._cells()
+        begin = self._number(5) or 65536
+        self.occupied = len(content) - begin - content[self._header + 7] - self._gaps()
+        self.is_odd = len(frozenset(self.cells)) < len(self.cells) or any(cell < begin for cell in self.cells)
 
+    @property
+    def place(self) -> str:
+        """Name the page in a fault."""
+        return f"page {self.number}"
 
-def _rows_of_leaf(page: bytes, number: int) -> tuple[int, ...]:
-    kind = page[_start(number)]
-    if kind != _LEAF:
-        raise _Damage(f"a page of kind {kind} in the tree of a table")
-    return _cells(page, number, 8)
+    @property
+    def last_child(self) -> int:
+        """Return the last page that an interior page leads to."""
+        return int.from_bytes(self.content[self._header + 8 : self._header + 12], "big")
 
+    def _number(self, place: int) -> int:
+        return int.from_bytes(self.content[self._header + place : self._header + place + 2], "big")
 
-def _children(page: bytes, number: int) -> list[int]:
-    start = _start(number)
-    children = [int.from_bytes(page[cell : cell + 4], "big") for cell in _cells(page, number, 12)]
-    children.append(int.from_bytes(page[start + 8 : start + 12], "big"))
-    return children
+    def _cells(self) -> tuple[int, ...]:
+        count = self._number(3)
+        begin = self._header + (8 if self.is_leaf else 12)
+        pointers = self.content[begin : begin + 2 * count]
+        if len(pointers) < 2 * count:
+            raise _Damage(f"{count} cells, for which there is no room")
+        return struct.unpack(f">{count}H", pointers)
+
+    def _gaps(self) -> int:
+        """Return how many bytes are free between the cells."""
+        size, place = 0, self._number(1)
+        while place:
+            following, length = struct.unpack(">HH", self.content[place : place + 4].ljust(4, b"\0"))
+            if length < _SMALLEST_CELL or (following and following < place + length):
+                raise _Damage("its gaps lead nowhere")
+            size += length
+            place = following
+        return size
 
 
 def _varint(content: bytes, place: int) -> tuple[int, int]:

@@ -20,7 +20,7 @@ from eclair.ecosystems import Ecosystem
 from eclair.errors import BadInput, BadVersion
 from eclair.faults import Faults
 from eclair.model import Distribution, Feature, Interest, Inventory, Package, Source
-from eclair.os_package import OwnedFiles, namespace_among, os_purl, source_feature, text
+from eclair.os_package import FileList, namespace_among, os_purl, source_feature, text
 from eclair.paragraphs import Paragraph, read_paragraphs
 from eclair.version_key import LONGEST, number, quoted
 
@@ -75,7 +75,7 @@ class Apk:
     def read(self, path: str, content: BinaryIO) -> Inventory | None:
         """Return the installed packages; of several paragraphs about one package the last decides."""
         faults = Faults()
-        owned = OwnedFiles(faults)
+        owned = FileList(faults)
         packages: dict[str, Package] = {}
         for paragraph in read_paragraphs(content, _FIELDS, faults, canonical=bytes, repeated=_LISTS):
             try:

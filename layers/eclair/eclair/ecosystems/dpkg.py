@@ -20,7 +20,7 @@ from eclair.ecosystems import Ecosystem
 from eclair.errors import BadInput, BadVersion
 from eclair.faults import Faults
 from eclair.model import Distribution, Feature, Interest, Inventory, Package, Source
-from eclair.os_package import OwnedFiles, namespace_among, os_purl, source_feature, text
+from eclair.os_package import FileList, namespace_among, os_purl, source_feature, text
 from eclair.paragraphs import LARGEST, Paragraph, read_paragraphs
 from eclair.version_key import LONGEST, number, quoted
 
@@ -122,7 +122,7 @@ class Dpkg:
         if file.endswith(_SUMS):
             lines = (line.partition(b"  ")[2] for line in lines)
         faults = Faults()
-        owned = OwnedFiles(faults)
+        owned = FileList(faults)
         owned.add(name, lines)
         if content.read(1):
             faults.add(file, f"larger than {LARGEST} bytes, the rest was not read")

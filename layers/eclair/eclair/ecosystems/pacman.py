@@ -20,7 +20,7 @@ from eclair.ecosystems import Ecosystem
 from eclair.errors import BadDatabase, BadInput, BadVersion
 from eclair.faults import Faults
 from eclair.model import Distribution, Feature, Interest, Inventory, Package, Source
-from eclair.os_package import OwnedFiles, namespace_among, os_purl, source_and_binary_features, text
+from eclair.os_package import FileList, namespace_among, os_purl, source_and_binary_features, text
 from eclair.version_key import LONGEST, number, quoted
 
 _FOLDER: Final = "var/lib/pacman/local/"
@@ -134,7 +134,7 @@ def _owned(package: str, lines: Iterable[bytes], faults: Faults) -> tuple[tuple[
     """Return the files, without the directories, which end in a slash."""
     below = dropwhile(lambda line: line != b"%FILES%", lines)
     listed = islice(takewhile(bool, below), 1, None)
-    owned = OwnedFiles(faults)
+    owned = FileList(faults)
     owned.add(package, (line for line in listed if not line.endswith(b"/")))
     return owned.pairs()
 

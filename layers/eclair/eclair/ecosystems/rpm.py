@@ -21,7 +21,7 @@ from eclair.ecosystems import Ecosystem
 from eclair.errors import BadInput, BadVersion
 from eclair.faults import Faults
 from eclair.model import Distribution, Feature, Interest, Inventory, Package, Source
-from eclair.os_package import OwnedFiles, namespace_among, qualifiers, release, source_and_binary_features, text
+from eclair.os_package import FileList, namespace_among, qualifiers, release, source_and_binary_features, text
 from eclair.rpmdb import header as tags
 from eclair.rpmdb.header import Header
 from eclair.version_key import LONGEST, number, quoted
@@ -99,7 +99,7 @@ class Rpm:
         """Return the packages of a database, or what other files tell of their repositories."""
         faults = Faults()
         if path in _DATABASES:
-            owned = OwnedFiles(faults)
+            owned = FileList(faults)
             entries = tuple(_database_entries(content, owned, faults))
             return self._inventory(path, faults, packages=_packages(entries, path), owned=owned.pairs())
         if path == _LIST:
@@ -196,7 +196,7 @@ class _Entry:
         return f"{self.version}-{self.release}"
 
 
-def _database_entries(content: BinaryIO, owned: OwnedFiles, faults: Faults) -> Iterator[_Entry]:
+def _database_entries(content: BinaryIO, owned: FileList, faults: Faults) -> Iterator[_Entry]:
     for blob in rpmdb.blobs(content, faults):
         try:
             header = Header(blob.content)
