@@ -15,15 +15,15 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eclair import distribution, ecosystems, tar
+from eclair import ecosystems, tar
 from eclair.bytestream import ByteStream, blocks_of
 from eclair.errors import BadDatabase, BadImage, DigestMismatch, LimitExceeded, Unavailable, UnsupportedMediaType
-from eclair.filesystem import Limits, analysers, read_layer
+from eclair.filesystem import Limits, read_layer
 from eclair.interest import Readers
-from eclair.model import Digest, Interest, Inventory, Layer, LayerReference, Link, Package
+from eclair.model import Digest, Interest, Inventory, Layer, Link, Package
 from eclair.path_list import unpacked
+from tests.tars import END, directory, link, member, pax, raw, record, reference
 
-GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
 DATABASE = "var/lib/db/status"
 WITHIN = "var/lib/db/status.d/"
 
@@ -49,51 +49,6 @@ READER = Lines(interest=Interest(paths=frozenset((DATABASE, "etc/release")), dir
 ANALYSERS = Readers((READER,))
 
 
-def member(path: str | bytes, content: bytes = b"", kind: bytes = tarfile.REGTYPE, **fields: object) -> bytes:
-    """Return one tar member with its content."""
-    name = path.encode() if isinstance(path, str) else path
-    info = tarfile.TarInfo(name.decode("latin-1"))
-    info.type = kind
-    info.size = len(content)
-    for field, value in fields.items():
-        setattr(info, field, value)
-    return info.tobuf(tarfile.PAX_FORMAT, "latin-1") + content + bytes(-len(content) % 512)
-
-
-def raw(path: bytes, *, size: bytes = b"00000000000\0", kind: bytes = b"0", content: bytes = b"") -> bytes:
-    """Return a member whose header is written by hand, with its right checksum."""
-    header = bytearray(512)
-    header[: len(path)] = path
-    header[100:108] = b"0000644\0"
-    header[124 : 124 + len(size)] = size
-    header[156:157] = kind
-    header[257:265] = b"ustar\x0000"
-    header[148:156] = b" " * 8
-    header[148:156] = b"%06o\0 " % sum(header)
-    return bytes(header) + content + bytes(-len(content) % 512)
-
-
-def pax(*records: bytes, kind: bytes = b"x") -> bytes:
-    """Return a pax header of records that are written by hand."""
-    content = b"".join(records)
-    return raw(b"pax", size=b"%011o\0" % len(content), kind=kind, content=content)
-
-
-def record(key: str, value: str) -> bytes:
-    """Return a pax record, which begins with its own length."""
-    text = f" {key}={value}\n"
-    length = next(size for size in range(len(text), len(text) + 9) if size == len(text) + len(str(size)))
-    return f"{length}{text}".encode()
-
-
-END = bytes(1024)
-
-
-def reference(blob: bytes, media_type: str = GZIP, diff_id: str = "") -> LayerReference:
-    digest = Digest(f"sha256:{hashlib.sha256(blob).hexdigest()}")
-    return LayerReference(digest=digest, diff_id=Digest(diff_id), media_type=media_type, size=len(blob))
-
-
 NO_LIMITS = Limits()
 
 
@@ -109,14 +64,6 @@ def packages(read: Layer) -> dict[str, list[str]]:
 
 def written_paths(read: Layer) -> list[str]:
     return [path.decode() for some in unpacked(read.written) for path in some]
-
-
-def directory(path: str, **fields: object) -> bytes:
-    return member(path, b"", tarfile.DIRTYPE, **fields)
-
-
-def link(path: str, target: str, kind: bytes = tarfile.SYMTYPE) -> bytes:
-    return member(path, kind=kind, linkname=target)
 
 
 class Dripping:
@@ -227,7 +174,7 @@ def test_every_reader_of_a_path_is_asked() -> None:
 
 
 def test_analysers_know_the_paths_of_all_ecosystems_and_of_the_distribution() -> None:
-    known = analysers(ecosystems.load().values(), distribution)
+    known = ecosystems.readers()
     for path in (b"var/lib/dpkg/status", b"lib/apk/db/installed", b"etc/os-release", b"var/lib/dpkg/status.d/base"):
         assert known.by_path(path)
 
@@ -691,8 +638,6 @@ def test_real_images_are_read_the_same_as_with_tarfile(shared_data: Path) -> Non
     assert read == [(tar.normalised(name.encode()), kind, size) for name, kind, size in expected]
     known: Mapping[str, Inventory] = {
         inventory.path: inventory
-        for inventory in read_layer(
-            io.BytesIO(blob), reference(blob), analysers(ecosystems.load().values(), distribution)
-        ).inventories
+        for inventory in read_layer(io.BytesIO(blob), reference(blob), ecosystems.readers()).inventories
     }
     assert len(known["var/lib/dpkg/status"].packages) == 96

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from eclair import distribution, ecosystems
+from eclair import ecosystems
 from eclair.adapters.archive import OpenArchive, open_archive
 from eclair.errors import BadImage, BadReference, DigestMismatch, EclairError, LimitExceeded, NotFound
-from eclair.filesystem import analysers, read_layer
+from eclair.filesystem import read_layer
 from eclair.model import Digest, Index, Layer, Manifest
 from eclair.reference import ArchiveReference, parse
 
-ANALYSERS = analysers(ecosystems.load().values(), distribution)
+ANALYSERS = ecosystems.readers()
 STATUS = b"Package: apt\nStatus: install ok installed\nVersion: 2.6.1\nArchitecture: amd64\nMaintainer: APT\n\n"
 OS_RELEASE = b"ID=debian\nVERSION_ID=12\n"
 SAMPLES = Path(__file__).parent.parent / "samples" / "oci"

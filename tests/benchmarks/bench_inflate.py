@@ -26,9 +26,9 @@ from typing import BinaryIO, cast
 import zstandard
 from isal import igzip_lib
 
-from eclair import distribution, ecosystems
+from eclair import ecosystems
 from eclair.adapters.archive import open_archive
-from eclair.filesystem import analysers, read_layer
+from eclair.filesystem import read_layer
 from eclair.model import Digest, LayerReference, Manifest
 from eclair.reference import ArchiveReference, Transport
 
@@ -60,7 +60,7 @@ def measure_index() -> dict[str, float]:
         (layer,) = manifest.layers
         with archive.registry.blob(archive.repository, layer) as file:
             blob = file.read()
-    readers = analysers(ecosystems.load().values(), distribution)
+    readers = ecosystems.readers()
     inflate(blob), read_layer(io.BytesIO(blob), layer, readers)
     rounds = [
         (seconds(lambda: inflate(blob)), seconds(lambda: read_layer(io.BytesIO(blob), layer, readers)))
@@ -112,7 +112,7 @@ def _measure_memory(compress: Callable[[bytes], bytes]) -> dict[str, float]:
     name = Digest(f"sha256:{digest.hexdigest()}")
     media_type = "application/vnd.oci.image.layer.v1.tar+gzip"
     reference = LayerReference(digest=name, diff_id=Digest(""), media_type=media_type, size=size)
-    readers = analysers(ecosystems.load().values(), distribution)
+    readers = ecosystems.readers()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     blob = cast("BinaryIO", Made(large(compress)))
     took = seconds(lambda: read_layer(blob, reference, readers))

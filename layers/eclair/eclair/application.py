@@ -13,7 +13,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from eclair import distribution, ecosystems
+from eclair import ecosystems
 from eclair.adapters.memory import (
     MemoryAdvisories,
     MemoryFeeds,
@@ -24,7 +24,7 @@ from eclair.adapters.memory import (
     MemorySets,
     MemoryTopic,
 )
-from eclair.filesystem import analysers, read_layer
+from eclair.filesystem import read_layer
 from eclair.model import Layer, LayerReference
 from eclair.ports import (
     Advisories,
@@ -346,7 +346,7 @@ class Application:
 
 
 def _read_layer(blob: BinaryIO, reference: LayerReference) -> Layer:
-    return read_layer(blob, reference, analysers(ecosystems.load().values(), distribution))
+    return read_layer(blob, reference, ecosystems.readers())
 
 
 @cache

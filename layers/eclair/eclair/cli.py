@@ -12,12 +12,11 @@ from typing import Any
 
 import orjson
 
-from eclair import distribution, ecosystems, feeds
+from eclair import ecosystems, feeds
 from eclair.adapters.archive import OpenArchive, open_archive
 from eclair.adapters.documents import CachedDocuments, documents
 from eclair.application import cache_folder
 from eclair.errors import EclairError, NotFound
-from eclair.filesystem import analysers
 from eclair.model import CoverageState, Platform, Severity
 from eclair.reference import ArchiveReference, parse
 from eclair.report import ImageReport
@@ -191,8 +190,7 @@ def _report(
 
 def _opened(reference: Any, insecure: Sequence[str]) -> Any:
     if isinstance(reference, ArchiveReference):
-        readers = analysers(ecosystems.load().values(), distribution)
-        return open_archive(reference, readers=readers)
+        return open_archive(reference, readers=ecosystems.readers())
     # Imported here: a scan of an archive needs no HTTP client, which takes a tenth of a second.
     from eclair.adapters.docker_config import DockerConfig
     from eclair.adapters.registry import OciRegistry

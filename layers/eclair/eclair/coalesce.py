@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, fields, replace
 
 from eclair import distribution, ecosystems, links
 from eclair.ecosystems import Hinted
-from eclair.filesystem import analysers, renamed
+from eclair.filesystem import renamed
 from eclair.interest import Readers
 from eclair.model import Distribution, Inventory, Layer, Link, Package, PackageSet, SetId, SetReference
 from eclair.ownership import owners
@@ -46,8 +46,8 @@ class Contents:
     problems: tuple[_Problem, ...]
 
 
-def coalesce(layers: Sequence[Layer]) -> Contents:
-    """Stack the layers, lowest first."""
+def coalesce(layers: Sequence[Layer], readers: Readers | None = None) -> Contents:
+    """Stack the layers, lowest first; they were read by `readers`, by default by all there are."""
     stack = _Stack()
     for number, layer in enumerate(layers):
         stack.put(layer, number)
@@ -58,7 +58,7 @@ def coalesce(layers: Sequence[Layer]) -> Contents:
     return Contents(
         distribution=found,
         installed=tuple(_hinted(_installed(files, stack), inventories)),
-        problems=_bounded([*_lost(layers, stack, distribution_known=found is not None), *problems]),
+        problems=_bounded([*_lost(layers, stack, readers or ecosystems.readers(), found), *problems]),
     )
 
 
@@ -271,18 +271,17 @@ def _hinted(installed: Iterable[Installed], inventories: Iterable[Inventory]) ->
         yield from (replace(one, package=package) for one, package in zip(some, packages, strict=True))
 
 
-def _lost(layers: Sequence[Layer], stack: _Stack, *, distribution_known: bool) -> Iterator[_Problem]:
+def _lost(layers: Sequence[Layer], stack: _Stack, readers: Readers, found: Distribution | None) -> Iterator[_Problem]:
     """Yield the fixed places of files that are there, but where links lead to that nobody reads."""
     if not stack.has_links:
         return
-    readers = analysers(ecosystems.load().values(), distribution)
     places = {place: target for place in readers.places if (target := _unread_target(place, stack, readers))}
     watching = _Stack(places.values())
     for number, layer in enumerate(layers if places else ()):
         watching.put(layer, number)
     for place, target in sorted(places.items()):
         names = {reader.name for reader in readers.at_place(place)}
-        if target in watching and not (distribution_known and names == {"distribution"}):
+        if target in watching and not (found and names == {"distribution"}):
             yield place.decode(), f"a link leads to {target.decode()}, where it is not read"
 
 

@@ -58,10 +58,11 @@ class Spooled:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
+        self._size = file.seek(0, os.SEEK_END)
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Return what the file has there."""
-        self._file.seek(min(offset, os.fstat(self._file.fileno()).st_size))
+        self._file.seek(min(offset, self._size))
         return self._file.read(size)
 
     def file(self) -> BinaryIO:

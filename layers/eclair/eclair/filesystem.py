@@ -9,9 +9,9 @@ A path with `..` in it is passed over: no builder writes one, and no such name m
 """
 
 import logging
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import BinaryIO, Final, Protocol
+from typing import BinaryIO, Final
 
 from eclair import elf, tar
 from eclair.bytestream import ByteStream, blocks_of
@@ -19,7 +19,7 @@ from eclair.content import Content, ends, held
 from eclair.errors import BadDatabase, DigestMismatch, LimitExceeded
 from eclair.inflate import READ_SIZE, HashedBlocks, check_media_type, inflated
 from eclair.interest import FileReader, Readers, Some
-from eclair.model import Digest, Interest, Inventory, Layer, LayerReference, Link
+from eclair.model import Digest, Inventory, Layer, LayerReference, Link
 from eclair.ownership import OwnedFiles
 from eclair.path_list import PathList
 from eclair.reference import parse_digest
@@ -31,30 +31,6 @@ _WHITEOUT: Final = b".wh."
 _RESERVED: Final = b".wh..wh."
 _OPAQUE: Final = b".wh..wh..opq"
 _OPAQUE_ATTRIBUTES: Final = (b"SCHILY.xattr.trusted.overlay.opaque", b"SCHILY.xattr.user.overlay.opaque")
-
-
-class DistributionReader(Protocol):
-    """What reads the files that tell the distribution: the module `eclair.distribution`."""
-
-    @property
-    def PATHS(self) -> Collection[str]: ...  # noqa: N802 (a module's constant)
-
-    def read(self, path: str, content: BinaryIO) -> Inventory | None: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Distribution:
-    """The module as a reader like the others."""
-
-    module: DistributionReader
-    name: str = "distribution"
-
-    @property
-    def interest(self) -> Interest:
-        return Interest(paths=frozenset(self.module.PATHS))
-
-    def read(self, path: str, content: BinaryIO) -> Inventory | None:
-        return self.module.read(path, content)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,11 +54,6 @@ class Limits:
     """The size of a file of interest; a larger one is not read, which its inventory says."""
     whiteouts: int = 64 * 1024**2
     """The summed length of the paths that are removed or opaque."""
-
-
-def analysers(ecosystems: Iterable[FileReader], distribution: DistributionReader) -> Readers:
-    """Return who reads which files: the ecosystems and the distribution."""
-    return Readers((*ecosystems, _Distribution(module=distribution)))
 
 
 def read_layer(

@@ -7,7 +7,7 @@ without leading slash.
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Final, Protocol
 
 from eclair import elf
 from eclair.model import Interest, Inventory
@@ -27,15 +27,27 @@ class FileReader(Protocol):
 
 Some = tuple[FileReader, ...]
 
+_ANY: Final = b"*"
+
 
 @dataclass(frozen=True, slots=True)
 class _Ending:
-    """The end of a path that a reader wants: of any letter case, or with whole names as they are written."""
+    """The end of a path that a reader wants: of any letter case, or with names as they are written."""
 
     text: bytes
     reader: FileReader
 
+    @property
+    def is_named(self) -> bool:
+        """Say whether it ends in a whole name."""
+        return b"/" in self.text and _ANY not in self.text
+
     def fits(self, path: bytes) -> bool:
+        """Say whether a path ends so."""
+        if _ANY in self.text:
+            folder, _, extension = (b"/" + self.text).rpartition(_ANY)
+            directory, slash, name = (b"/" + path).rpartition(b"/")
+            return name.endswith(extension) and (directory + slash).endswith(folder)
         return path.endswith(self.text) if b"/" in self.text else path.lower().endswith(self.text)
 
 
@@ -54,7 +66,7 @@ class Readers:
         self._endings_by_extension: defaultdict[bytes, list[_Ending]] = defaultdict(list)
         for ending in endings:
             name = _name(ending.text)
-            if b"/" in ending.text:
+            if ending.is_named:
                 self._endings_by_name[name].append(ending)
             else:
                 self._endings_by_extension[_extension(name)].append(ending)

@@ -1,13 +1,15 @@
 """What is installed, and which version is newer: one file per ecosystem, found by being in this folder."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import BinaryIO, Protocol, runtime_checkable
+from typing import BinaryIO, Final, Protocol, runtime_checkable
 
 from eclair import distribution
 from eclair.errors import BadVersion
+from eclair.interest import Readers
 from eclair.model import LAYER_VERSION, UNREADABLE, Distribution, Feature, Interest, Inventory, Package
 
 
@@ -74,6 +76,26 @@ def load() -> Mapping[str, Ecosystem]:
     modules = (import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__))
     found: list[Ecosystem] = [module.ECOSYSTEM for module in modules]
     return {ecosystem.scheme: ecosystem for ecosystem in found}
+
+
+_RELEASE_FILES: Final = Interest(paths=distribution.PATHS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Distribution:
+    """The module `distribution` as a reader like the others."""
+
+    name: str = "distribution"
+    interest: Interest = _RELEASE_FILES
+
+    def read(self, path: str, content: BinaryIO) -> Inventory | None:
+        return distribution.read(path, content)
+
+
+@cache
+def readers() -> Readers:
+    """Return all who read files of layers: the ecosystems and the distribution."""
+    return Readers((*load().values(), _Distribution()))
 
 
 @cache
