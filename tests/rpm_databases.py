@@ -74,7 +74,8 @@ def berkeley(headers: Sequence[bytes], *, order: str = "<", page_size: int = 409
     """
     items: list[tuple[bytes, bytes]] = [(bytes(4), struct.pack(f"{order}I", len(headers)))]
     overflow: list[bytes] = []
-    bucket_pages = 1 + (len(headers) * (1 + 4 + 12 + 4)) // (page_size - 26)
+    in_page = sum(21 + (len(content) if len(content) <= page_size // 8 else 0) for content in headers)
+    bucket_pages = 1 + in_page // (page_size * 3 // 4)
     first_overflow = 1 + bucket_pages
     for number, content in enumerate(headers, 1):
         key = struct.pack(f"{order}I", number)
@@ -89,19 +90,20 @@ def berkeley(headers: Sequence[bytes], *, order: str = "<", page_size: int = 409
         items.append((key, struct.pack(f"{order}B3xII", 3, begin, lies.get("size", len(content)))))
     items[0] = (items[0][0], b"\x01" + items[0][1])
     buckets = _buckets(items, order, page_size, bucket_pages)
-    pages = [berkeley_meta(order, page_size, bucket_pages + len(overflow), len(items), **lies), *buckets, *overflow]
+    truth = {"last_page": bucket_pages + len(overflow), "elements": 1 + len(headers)}
+    pages = [berkeley_meta(order, page_size, **(truth | lies)), *buckets, *overflow]
     return b"".join(content.ljust(page_size, b"\0") for content in pages)
 
 
-def berkeley_meta(order: str, page_size: int, last_page: int, elements: int, **lies: int) -> bytes:
+def berkeley_meta(order: str, page_size: int, **said: int) -> bytes:
     """Return the first page."""
     meta = bytearray(512)
-    struct.pack_into(f"{order}III", meta, 12, 0x061561, lies.get("version", 9), page_size)
-    meta[24] = lies.get("encryption", 0)
+    struct.pack_into(f"{order}III", meta, 12, 0x061561, said.get("version", 9), page_size)
+    meta[24] = said.get("encryption", 0)
     meta[25] = 8
-    meta[26] = lies.get("flags", 0)
-    struct.pack_into(f"{order}I", meta, 32, lies.get("last_page", last_page))
-    struct.pack_into(f"{order}I", meta, 88, lies.get("elements", elements))
+    meta[26] = said.get("flags", 0)
+    struct.pack_into(f"{order}I", meta, 32, said["last_page"])
+    struct.pack_into(f"{order}I", meta, 88, said["elements"])
     struct.pack_into(f"{order}I", meta, 96, 1)  # bucket 0 begins at page 1
     return bytes(meta)
 

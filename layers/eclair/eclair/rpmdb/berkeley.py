@@ -152,6 +152,8 @@ class _Hash:
             pieces.append(piece)
             size -= length
             number = following
+        if number:
+            raise _Damage(f"a chain that goes on at page {number} after its end")
         return b"".join(pieces)
 
     def _page(self, number: int) -> tuple[int, int, bytes]:
