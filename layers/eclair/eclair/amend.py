@@ -47,6 +47,10 @@ def withdrawal(old: Statement, now: float) -> Amendment:
     return amendment(old, replace(old, withdrawn=True, first_load=False), now)
 
 
+def _advisory(wanted: Amendment) -> str:
+    return wanted.new.id
+
+
 def same(old: Statement, new: Statement) -> bool:
     """Say whether two statements mean the same, whatever their number, revision and age."""
     return _undated(old) == _undated(new)
@@ -68,12 +72,14 @@ class Amend:
 
         Raises `Unavailable` where another writer keeps changing one of them.
         """
+        # Those of one advisory side by side: the row that leads to it from its vulnerability is then put once.
+        amendments = sorted(amendments, key=_advisory)
         for _ in range(ATTEMPTS):
             refused = tuple(chain.from_iterable(self.each(self._write, batched(amendments, SLICE))))
             if not refused:
                 return
             # A statement that was withdrawn has no range row by which it would have been found.
-            amendments = tuple(self._anew(refused))
+            amendments = list(self._anew(refused))
         keys = ", ".join(f"{wanted.new.feed} {wanted.new.id}" for wanted in amendments[:3])
         raise Unavailable(f"{keys}: another writer changed what is stored {ATTEMPTS} times; deliver again later")
 

@@ -130,6 +130,12 @@ class Row(Model):
         """Return where the row stands."""
         return self.pk, self.sk
 
+    def serialize(self, null_check: bool = True) -> dict[str, dict[str, Any]]:  # noqa: FBT001, FBT002 - as inherited
+        """Return the columns that have a value; PynamoDB's own looks at all, of which a row uses a few."""
+        attributes = self.get_attributes()
+        values = ((attributes[name], value) for name, value in self.attribute_values.items() if value is not None)
+        return {attribute.attr_name: {attribute.attr_type: attribute.serialize(value)} for attribute, value in values}
+
 
 def _bound(table: str, region: str, host: str | None, retries: int) -> type[Row]:
     """Return the model of a row in one table: PynamoDB knows a table only through the class of its model."""

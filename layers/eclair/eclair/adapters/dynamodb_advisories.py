@@ -33,6 +33,8 @@ SINGLY = 20
 TRANSACTION = 100
 TRANSACTION_BYTES = 3_500_000
 """Of the packed statements of a transaction, which may have 4 MB in all."""
+MOST_LEADS = 50_000
+"""So many vulnerability rows, which are never deleted, are remembered and not put again."""
 
 _LEAD = ("feed", "advisory", "stream")
 _ENDS = ("lower", "upper")
@@ -44,6 +46,7 @@ class DynamoAdvisories:
     def __init__(self, table: Table, *, keep: float = 0.0) -> None:
         self._table = table
         self._keep = keep
+        self._put_leads: set[Key] = set()
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -109,17 +112,24 @@ class DynamoAdvisories:
     # --- writing -----------------------------------------------------------------------------------------------------
 
     def put_ranges(self, amendments: Sequence[Amendment]) -> None:
-        rows = {row.key: row for wanted in amendments for row in self._before(wanted)}
-        self._table.write(rows.values())
+        leads = dict(lead for wanted in amendments for lead in self._leads(wanted) if lead[0] not in self._put_leads)
+        before = (row for wanted in amendments for row in self._before(wanted))
+        self._table.write((*leads.values(), *before))
+        if len(self._put_leads) > MOST_LEADS:
+            self._put_leads.clear()
+        self._put_leads.update(leads)
 
-    def _before(self, wanted: Amendment) -> Iterator[Row]:
-        """Yield the rows that have to be there before a statement is."""
-        yield from self._range_rows(wanted.new.key, wanted.ranges)
+    def _leads(self, wanted: Amendment) -> Iterator[tuple[Key, Row]]:
+        """Yield the rows that lead from vulnerabilities to the advisory."""
         known = () if wanted.old is None or wanted.old.withdrawn else wanted.old.vulnerabilities
         for vulnerability in () if wanted.new.withdrawn else wanted.new.vulnerabilities:
             if vulnerability not in known:
                 key = partition("C", vulnerability), named(wanted.new.feed, wanted.new.id)
-                yield self._table.row(*key, feed=wanted.new.feed, advisory=wanted.new.id)
+                yield key, self._table.row(*key, feed=wanted.new.feed, advisory=wanted.new.id)
+
+    def _before(self, wanted: Amendment) -> Iterator[Row]:
+        """Yield the other rows that have to be there before a statement is."""
+        yield from self._range_rows(wanted.new.key, wanted.ranges)
         if wanted.old is not None:
             expires = int(wanted.new.changed + self._keep) if self._keep else None
             yield self._table.row(*_of_history(wanted.old), content=pack(wanted.old), expires=expires)
