@@ -800,22 +800,35 @@ def indexed() -> World:
 def test_an_index_leads_to_the_documents(indexed: World) -> None:
     indexed.refresh()
     assert indexed.stands() == says(FIRST)
-    assert len(indexed.part.fingerprints) == 3
+    assert [mark.url for mark in indexed.part.fingerprints] == ["https://toy.example/1/all.json"]
 
 
-def test_an_unchanged_index_is_all_that_is_asked_for(indexed: World) -> None:
+def test_indexes_are_always_read_and_what_they_lead_to_is_asked(indexed: World) -> None:
     indexed.refresh()
     assert indexed.refresh() == Refreshed(changed=False)
-    assert indexed.site.asked == [(INDEX, True)]
+    assert indexed.site.asked == [
+        (INDEX, False),
+        ("https://toy.example/1/index", False),
+        ("https://toy.example/1/all.json", True),
+        ("https://toy.example/absent?", False),
+    ]
 
 
-def test_a_changed_index_leads_elsewhere(indexed: World) -> None:
+def test_an_index_may_lead_elsewhere(indexed: World) -> None:
     indexed.refresh()
     indexed.publish(AFTER, "https://toy.example/2/all.json")
     indexed.site.documents[INDEX] = b"https://toy.example/2/all.json"
     indexed.refresh()
     assert indexed.stands() == says(AFTER)
-    assert {said.revision for said in indexed.advisories.said.values() if not said.withdrawn} >= {indexed.part.revision}
+
+
+def test_a_document_that_an_index_names_no_more_is_gone(indexed: World) -> None:
+    indexed.publish({"bash": {"CVE-9": "9"}}, "https://toy.example/2/all.json")
+    indexed.site.documents[INDEX] += b" https://toy.example/2/all.json"
+    indexed.refresh()
+    indexed.site.documents[INDEX] = b"https://toy.example/1/all.json"
+    assert indexed.refresh().withdrawn == 1
+    assert indexed.stands() == says(FIRST)
 
 
 def test_what_an_index_names_has_to_be_there(indexed: World) -> None:

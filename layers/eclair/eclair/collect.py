@@ -19,9 +19,7 @@ MOST_DOCUMENTS = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collected:
-    """The documents of a part that exist, open and parallel to `part.documents`; all that led to them is in the
-    fingerprints.
-    """
+    """The documents of a part that exist, open and parallel to `part.documents`."""
 
     part: Part
     streams: tuple[BinaryIO, ...]
@@ -31,75 +29,71 @@ class Collected:
 def collect(
     documents: Documents, feed: Feed, part: Part, known: Iterable[Fingerprint], stack: ExitStack
 ) -> Collected | None:
-    """Open all documents of the part, or return None where none has changed since `known`.
+    """Open all documents of the part, or return None where they are those of `known`, unchanged.
 
-    Only the documents that the part itself names are asked whether they changed: what an unchanged index names has not
-    changed either. Raises `NotFound` where one is missing that is not optional.
+    Indexes are small and always read; the documents that they lead to are asked whether they changed. Raises `NotFound`
+    where one is missing that is not optional.
     """
     marks = {mark.url: mark for mark in known}
+    following = _Following(documents, feed, stack)
     asked: dict[Document, Fetched | None] = {}
-    for document in part.documents:
+    for document in following.documents(part.documents):
         try:
-            asked[document] = _open(documents, document, marks.get(document.url), stack)
+            asked[document] = stack.enter_context(documents.fetch(document.url, marks.get(document.url)))
         except NotFound:
             if not document.optional:
                 raise
     if not asked:
         raise NotFound(f"feed {feed.name}, part {part.name}: none of its documents is there")
-    if not any(asked.values()):
+    if not any(asked.values()) and marks.keys() == {document.url for document in asked}:
         return None
-    following = _Following(documents, feed, stack)
-    for document, fetched in asked.items():
-        # Documents of one part speak of the same packages: an unchanged one is read beside one that changed.
-        following.add(document, fetched or following.open_anew(document))
+    # Documents of one part speak of the same packages: an unchanged one is read beside one that changed.
+    fetched = [answer or anew(documents, document, stack) for document, answer in asked.items()]
     return Collected(
-        part=replace(part, documents=tuple(document for document, _ in following.leaves)),
-        streams=tuple(fetched.stream for _, fetched in following.leaves),
-        fingerprints=tuple(following.fingerprints),
+        part=replace(part, documents=tuple(asked)),
+        streams=tuple(each.stream for each in fetched),
+        fingerprints=tuple(each.fingerprint for each in fetched),
     )
 
 
+def anew(documents: Documents, document: Document, stack: ExitStack) -> Fetched:
+    """Open a document whether it changed or not. Raises `NotFound`."""
+    fetched = stack.enter_context(documents.fetch(document.url, None))
+    if fetched is None:
+        raise Unavailable(f"{document.url}: answered 'unchanged' to a request that named no earlier copy")
+    return fetched
+
+
 class _Following:
-    """The way from the documents that a part names to those that are loaded."""
+    """The way along indexes to the documents that are loaded."""
 
     def __init__(self, documents: Documents, feed: Feed, stack: ExitStack) -> None:
         self._documents = documents
         self._feed = feed
         self._stack = stack
-        self.leaves: list[tuple[Document, Fetched]] = []
-        self.fingerprints: list[Fingerprint] = []
+        self._count = 0
 
-    def add(self, document: Document, fetched: Fetched, depth: int = 0) -> None:
-        """Add a document, or what it names where it is an index."""
-        self.fingerprints.append(fetched.fingerprint)
-        if len(self.fingerprints) > MOST_DOCUMENTS:
-            raise BadFeed(f"feed {self._feed.name}: indexes name more than {MOST_DOCUMENTS} documents")
-        if not isinstance(document, Index):
-            self.leaves.append((document, fetched))
-            return
-        if depth == DEEPEST:
-            raise BadFeed(f"{document.url}: more than {DEEPEST} indexes lead from one to the next")
-        for named in self._named(document, fetched.stream):
-            self.add(*named, depth + 1)
+    def documents(self, named: Iterable[Document], depth: int = 0) -> Iterator[Document]:
+        """Yield the documents that these are, or lead to."""
+        for document in named:
+            self._count += 1
+            if self._count > MOST_DOCUMENTS:
+                raise BadFeed(f"feed {self._feed.name}: indexes name more than {MOST_DOCUMENTS} documents")
+            if not isinstance(document, Index):
+                yield document
+            elif depth == DEEPEST:
+                raise BadFeed(f"{document.url}: more than {DEEPEST} indexes lead from one to the next")
+            else:
+                yield from self.documents(self._followed(document), depth + 1)
 
-    def _named(self, index: Index, stream: BinaryIO) -> Iterator[tuple[Document, Fetched]]:
+    def _followed(self, index: Index) -> tuple[Document, ...]:
         assert isinstance(self._feed, Following), "a feed that has indexes can follow them"
-        content = stream.read(LARGEST_INDEX + 1)
+        try:
+            content = anew(self._documents, index, self._stack).stream.read(LARGEST_INDEX + 1)
+        except NotFound:
+            if index.optional:
+                return ()
+            raise
         if len(content) > LARGEST_INDEX:
             raise BadFeed(f"{index.url}: an index of more than {LARGEST_INDEX} bytes")
-        for document in self._feed.follow(index, content):
-            try:
-                yield document, self.open_anew(document)
-            except NotFound:
-                if not document.optional:
-                    raise
-
-    def open_anew(self, document: Document) -> Fetched:
-        fetched = _open(self._documents, document, None, self._stack)
-        if fetched is None:
-            raise Unavailable(f"{document.url}: answered 'unchanged' to a request that named no earlier copy")
-        return fetched
-
-
-def _open(documents: Documents, document: Document, known: Fingerprint | None, stack: ExitStack) -> Fetched | None:
-    return stack.enter_context(documents.fetch(document.url, known))
+        return self._feed.follow(index, content)

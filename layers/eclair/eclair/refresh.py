@@ -16,8 +16,8 @@ from typing import BinaryIO
 
 from eclair import feeds as sources
 from eclair.amend import Each
-from eclair.collect import Collected, collect
-from eclair.errors import BadInput, EclairError, NotFound, Unavailable
+from eclair.collect import Collected, anew, collect
+from eclair.errors import BadInput, EclairError, NotFound
 from eclair.feeds import Document, Feed, Incremental, Part
 from eclair.load import Loading, Tally, TooMuchGone, load_steps, load_whole
 from eclair.model import FeedPart, Fingerprint, Lease, NotifyRequest, PackageKey, RefreshRequest
@@ -186,10 +186,8 @@ class _Run:
 
     @contextmanager
     def _open(self, document: Document) -> Iterator[BinaryIO]:
-        with self._refresh.documents.fetch(document.url, None) as fetched:
-            if fetched is None:
-                raise Unavailable(f"{document.url}: answered 'unchanged' to a request that named no earlier copy")
-            yield fetched.stream
+        with ExitStack() as stack:
+            yield anew(self._refresh.documents, document, stack).stream
 
     # --- how the part stands -----------------------------------------------------------------------------------------
 
