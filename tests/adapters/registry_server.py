@@ -214,12 +214,13 @@ class _Handler(BaseHTTPRequestHandler):
             return
         content = self._perhaps_damaged(self.registry.blobs[digest])
         headers = {"ETag": f'"{digest}"'}
-        start = re.fullmatch(r"bytes=([0-9]+)-", self.headers.get("Range", ""))
+        start = re.fullmatch(r"bytes=([0-9]+)-([0-9]*)", self.headers.get("Range", ""))
         status = 200
         if start and faults.ranges and self.headers.get("If-Range", headers["ETag"]) == headers["ETag"]:
             position = int(start[1]) if faults.range_from is None else faults.range_from
-            headers["Content-Range"] = f"bytes {position}-{len(content) - 1}/{len(content)}"
-            content, status = content[position:], 206
+            end = min(int(start[2]) + 1, len(content)) if start[2] else len(content)
+            headers["Content-Range"] = f"bytes {position}-{end - 1}/{len(content)}"
+            content, status = content[position:end], 206
         self._answer(status, content, headers, broken_at=faults.breaks.pop(0) if faults.breaks else None)
 
     def _page(self, key: str, names: list[str], rest: Mapping[str, str]) -> None:

@@ -518,3 +518,19 @@ def test_wherever_a_download_breaks_the_bytes_are_the_same(*, breaks: list[int],
 )
 def test_retry_after_is_seconds_or_a_date(text: str, seconds: float | None) -> None:
     assert retry_after(text, 10.0) == seconds
+
+
+def test_parts_of_a_blob_are_fetched_by_range(server: Registry, time: Time) -> None:
+    part = client(time, server).part(repository(server), layer_of(server), 300, 50)
+    assert part == BLOB[300:350]
+    assert server.asked[-1].headers["Range"] == "bytes=300-349"
+
+
+def test_a_registry_that_sends_no_parts_says_so(server: Registry, time: Time) -> None:
+    layer = layer_of(server)
+    server.faults.ranges = False
+    with pytest.raises(NotFound, match="sends no parts"):
+        client(time, server).part(repository(server), layer, 300, 50)
+    server.faults = Faults(range_from=0)
+    with pytest.raises(NotFound, match="sends no parts"):
+        client(time, server).part(repository(server), layer, 300, 50)

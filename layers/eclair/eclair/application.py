@@ -6,7 +6,7 @@ it needs.
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -277,6 +277,7 @@ class Application:
             queues=ports.queues,
             registry=ports.registry,
             read_layer=_read_layer,
+            read_by_parts=_read_by_parts,
             clock=self.clock,
         )
 
@@ -347,6 +348,12 @@ class Application:
 
 def _read_layer(blob: BinaryIO, reference: LayerReference) -> Layer:
     return read_layer(blob, reference, ecosystems.readers())
+
+
+def _read_by_parts(part: Callable[[int, int], bytes], reference: LayerReference) -> Layer | None:
+    from eclair.partial import read_by_parts
+
+    return read_by_parts(part, reference, ecosystems.readers())
 
 
 @cache

@@ -8,6 +8,7 @@ as pending, is told a version, and then catches up on the deltas that appeared b
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import BinaryIO
 
 from eclair import ecosystems
@@ -34,7 +35,7 @@ from eclair.model import (
 from eclair.model import (
     Index as ImageIndex,
 )
-from eclair.ports import Advisories, Clock, Images, Layers, Notices, Queues, Registry, Sets
+from eclair.ports import Advisories, Clock, Images, Layers, Notices, PartialRegistry, Queues, Registry, Sets
 from eclair.verdict import changes
 
 RESERVE = 120.0
@@ -45,6 +46,12 @@ RATE = 20e6
 _log = logging.getLogger(__name__)
 
 ReadLayer = Callable[[BinaryIO, LayerReference], Layer]
+ReadByParts = Callable[[Callable[[int, int], bytes], LayerReference], Layer | None]
+"""Reads a layer by what fetches so many bytes from an offset on; None where it has to be read as a stream."""
+
+
+def as_a_stream(part: Callable[[int, int], bytes], reference: LayerReference) -> None:
+    """Read no layer by parts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +67,7 @@ class Index:
     registry: Registry
     read_layer: ReadLayer
     clock: Clock
+    read_by_parts: ReadByParts = as_a_stream
 
     def __call__(self, request: IndexRequest, *, remaining: Callable[[], float] = lambda: float("inf")) -> bool:
         """Bring the image into its repository; False where the rest was handed to a fresh invocation.
@@ -107,10 +115,21 @@ class Index:
                 continue
             if fetched and remaining() < RESERVE + reference.size / RATE:
                 return False
-            with self.registry.blob(request.repository, reference) as stream:
-                self.layers.save_layer(self.read_layer(stream, reference), analysers)
+            self.layers.save_layer(self._read_layer(request.repository, reference), analysers)
             fetched += 1
         return True
+
+    def _read_layer(self, repository: Repository, reference: LayerReference) -> Layer:
+        """Read a layer by its table of contents where it has one and the registry sends parts, else as a stream."""
+        if reference.annotations and isinstance(self.registry, PartialRegistry):
+            try:
+                layer = self.read_by_parts(partial(self.registry.part, repository, reference), reference)
+            except NotFound:
+                layer = None  # no parts are sent; if the blob itself is not there, the stream tells
+            if layer is not None:
+                return layer
+        with self.registry.blob(repository, reference) as stream:
+            return self.read_layer(stream, reference)
 
     def _stored(self, manifest: Manifest) -> tuple[Layer, ...]:
         analysers = ecosystems.analysers()

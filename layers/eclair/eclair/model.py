@@ -155,9 +155,10 @@ class Interest:
 
     `paths` are exact. Of `directories` (ending in `/`) every file directly within is read. `names` are base names and
     `suffixes` the ends of paths, anywhere in the file system (`package.json`, `.jar`, `.dist-info/METADATA`); one
-    without a slash has a dot and fits in any letter case. `magics` are the first bytes of regular files, anywhere
-    (`\\x7fELF`). Of ELF files told by their magic only those are read that have a section with one of the names in
-    `sections`, if any are given, or that do not say what their sections are.
+    without a slash has a dot and fits in any letter case, and one of the form `conda-meta/*.json` asks for all files
+    so named directly within such a directory. `magics` are the first bytes of regular files, anywhere (`\\x7fELF`). Of
+    ELF files told by their magic only those are read that have a section with one of the names in `sections`, if any
+    are given, or that do not say what their sections are.
     """
 
     paths: frozenset[str] = frozenset()
@@ -249,7 +250,8 @@ class Descriptor:
 class LayerReference:
     """A layer in its image: the blob, its digest when inflated, and the history line that made it.
 
-    `digest` is the diff_id where the archive names no blob (docker save).
+    `digest` is the diff_id where the archive names no blob (docker save). `annotations` are those that pin a table of
+    contents.
     """
 
     digest: Digest
@@ -257,6 +259,7 @@ class LayerReference:
     media_type: str
     size: int
     created_by: str = ""
+    annotations: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,11 @@ from eclair.errors import BadImage, BadReference, DigestMismatch, LimitExceeded,
 from eclair.model import Artifact, Descriptor, Digest, Index, LayerReference, Manifest, Platform
 from eclair.reference import parse_digest
 
+ESTARGZ_DIGEST: Final = "containerd.io/snapshot/stargz/toc.digest"
+CHUNKED_DIGEST: Final = "io.github.containers.zstd-chunked.manifest-checksum"
+CHUNKED_POSITION: Final = "io.github.containers.zstd-chunked.manifest-position"
+TABLES_OF_CONTENTS: Final = frozenset((ESTARGZ_DIGEST, CHUNKED_DIGEST, CHUNKED_POSITION))
+"""The annotations of a layer that pin its table of contents (see `toc`)."""
 MANIFEST_LIMIT: Final = 4 * 1024 * 1024
 """The largest manifest in bytes, as in the OCI distribution specification."""
 
@@ -119,6 +124,7 @@ def configured(manifest: Unconfigured, content: bytes) -> Manifest | Artifact:
                 media_type=layer.media_type,
                 size=layer.size,
                 created_by=created_by,
+                annotations=tuple(pair for pair in layer.annotations if pair[0] in TABLES_OF_CONTENTS),
             )
             for layer, diff_id, created_by in layers
         ),

@@ -6,7 +6,7 @@ second effect, and raises `Unavailable` where the other side failed and trying a
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from eclair.model import (
     Amendment,
@@ -282,6 +282,17 @@ class Registry(Protocol):
 
     def repositories(self, host: str) -> Iterator[Repository]:
         """Yield what the registry lists. Raises `Forbidden` or `NotFound` where it lists nothing for us."""
+
+
+@runtime_checkable
+class PartialRegistry(Protocol):
+    """A registry that also sends parts of blobs."""
+
+    def part(self, repository: Repository, layer: LayerReference, start: int, size: int) -> bytes:
+        """Return so many bytes of the layer's blob as stored, from `start` on; fewer where it ends before.
+
+        Nothing verifies them yet. Raises `Unavailable`, `Forbidden`, and `NotFound` where no parts are sent.
+        """
 
 
 class Fetched(Protocol):

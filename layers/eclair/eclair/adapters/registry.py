@@ -7,7 +7,7 @@ adapter for all registries: what differs between them is who knows their credent
 import io
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import BinaryIO, Final
 from urllib.parse import urljoin
@@ -23,7 +23,7 @@ from eclair.adapters.registry_client import (
     Response,
     anonymous,
 )
-from eclair.errors import BadImage, BadReference, LimitExceeded, Unavailable
+from eclair.errors import BadImage, BadReference, LimitExceeded, NotFound, Unavailable
 from eclair.model import Artifact, Descriptor, Digest, Index, LayerReference, Manifest, Repository
 from eclair.ports import Clock
 from eclair.reference import is_digest, parse_digest, parse_repository
@@ -101,6 +101,14 @@ class OciRegistry:
         with body:
             yield io.BufferedReader(body, _BUFFER)
 
+    def part(self, repository: Repository, layer: LayerReference, start: int, size: int) -> bytes:
+        headers = {"Range": f"bytes={start}-{start + size - 1}"}
+        with self._open(repository, f"blobs/{parse_digest(layer.digest)}", headers=headers) as response:
+            found = _CONTENT_RANGE.match(response.header("Content-Range"))
+            if response.status != 206 or found is None or int(found[1]) != start:
+                raise NotFound(f"{repository}@{layer.digest}: the registry sends no parts of it")
+            return response.read(size)
+
     def tags(self, repository: Repository) -> Iterator[str]:
         host, name = _split(repository)
         yield from self._pages(host, f"{name}/tags/list?n={_PAGE}", f"repository:{name}:pull", "tags")
@@ -109,10 +117,19 @@ class OciRegistry:
         names = self._pages(host, f"_catalog?n={_PAGE}", "registry:catalog:*", "repositories")
         return (parse_repository(f"{host}/{name}") for name in names)
 
-    def _open(self, repository: Repository, path: str, *, method: str = "GET", accept: str = "*/*") -> Response:
+    def _open(
+        self,
+        repository: Repository,
+        path: str,
+        *,
+        method: str = "GET",
+        accept: str = "*/*",
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
         host, name = _split(repository)
         scope = f"repository:{name}:pull"
-        return self._client.open(host, f"{name}/{path}", scope=scope, method=method, headers={"Accept": accept})
+        sent = {"Accept": accept, **(headers or {})}
+        return self._client.open(host, f"{name}/{path}", scope=scope, method=method, headers=sent)
 
     def _pages(self, host: str, path: str, scope: str, key: str) -> Iterator[str]:
         """Yield the texts under `key` of each page; a page names the next one in its Link header (RFC 8288)."""
