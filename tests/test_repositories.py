@@ -189,6 +189,12 @@ def test_any_byte_may_be_wrong(place: int, byte: int) -> None:
 # --- words -----------------------------------------------------------------------------------------------------------
 
 
+def test_a_repository_of_a_minor_release_names_it() -> None:
+    assert repositories.words([("", "rhel-9-for-x86_64-baseos-eus-rpms__9_DOT_2")]) == {
+        "": frozenset({"repository:rhel-9-for-x86_64-baseos-eus-rpms__9_DOT_2", "dist:el9_2"})
+    }
+
+
 def test_words_are_by_package() -> None:
     facts = [("", "a"), ("bash-1-1.noarch", "b"), ("bash-1-1.noarch", "c")]
     assert repositories.words(facts) == {

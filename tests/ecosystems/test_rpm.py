@@ -127,6 +127,83 @@ def test_rpm_reads_the_same_in_the_samples(sample_name: str, name: str, backend:
     assert agrees_with_rpm(sample(sample_name), name, backend, tmp_path / "db")
 
 
+SPEC = """
+Name: perl
+Epoch: 4
+Version: 5.32
+Release: 2.el9
+Summary: A package
+License: MIT
+Vendor: Rocky Enterprise Software Foundation
+ModularityLabel: perl:5.32:20230101:abc
+BuildArch: noarch
+
+%description
+A package.
+
+%package Errno
+Epoch: 0
+Version: 1.30
+Summary: Another package
+
+%description Errno
+Of another version, without an epoch.
+
+%package -n perl-nested
+Epoch: 7
+Version: 5.32
+Summary: A third
+
+%description -n perl-nested
+Of the same version and a higher epoch.
+
+%install
+mkdir -p %{buildroot}/usr/share/perl
+cd %{buildroot}/usr/share/perl
+touch a b "zwölf x"
+
+%files
+/usr/share/perl/a
+/usr/share/perl/zw*
+
+%files Errno
+%dir /usr/share/perl
+/usr/share/perl/b
+
+%files -n perl-nested
+"""
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the database after rpm built three packages from one source and installed them."""
+    if shutil.which("rpmbuild") is None:
+        pytest.skip("rpmbuild is not installed here")
+    top = tmp_path_factory.mktemp("rpmbuild")
+    (top / "perl.spec").write_text(SPEC)
+    build = ["rpmbuild", "-bb", "--quiet", "--define", f"_topdir {top}", str(top / "perl.spec")]
+    subprocess.run(build, check=True, capture_output=True)
+    packages = [str(path) for path in top.rglob("*.rpm")]
+    install = ["rpm", "-i", "--justdb", "--nodeps", "--ignorearch", "--dbpath", str(top / "db"), *packages]
+    subprocess.run(install, check=True, capture_output=True)
+    return top / "db" / "rpmdb.sqlite"
+
+
+@needs_rpm
+def test_what_rpm_built_and_installed_is_what_rpm_lists(built: Path, tmp_path: Path) -> None:
+    content = built.read_bytes()
+    source = Source(name="perl", version="4:5.32-2.el9")
+    packages = sorted(read(content).packages, key=lambda package: package.name)
+    assert [(package.name, package.version, package.source) for package in packages] == [
+        ("perl", "4:5.32-2.el9", source),
+        ("perl-Errno", "1.30-2.el9", source),
+        ("perl-nested", "7:5.32-2.el9", source),
+    ]
+    assert {package.context for package in packages} == {"module:perl:5.32"}
+    assert ("usr/share/perl/zwölf x", "perl") in read(content).owned
+    assert agrees_with_rpm(content, "rpmdb.sqlite", "sqlite", tmp_path / "db")
+
+
 IMAGES = {
     "centos8-bdb": ("var/lib/rpm/Packages", "bdb_ro"),
     "mariner2-sqlite": ("var/lib/rpm/rpmdb.sqlite", "sqlite"),

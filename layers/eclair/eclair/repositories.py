@@ -18,6 +18,7 @@ from typing import BinaryIO, Final
 
 import orjson
 
+from eclair import release_marks
 from eclair.errors import BadDatabase
 from eclair.faults import Faults
 from eclair.model import Interest
@@ -68,10 +69,13 @@ def read(path: str, content: BinaryIO, faults: Faults) -> tuple[Fact, ...] | Non
 
 
 def words(facts: Sequence[Fact]) -> Mapping[str, frozenset[str]]:
-    """Return the words that a context gets from the facts of an image, by package (`EVERY_PACKAGE`: by all)."""
+    """Return the words that a context gets from the facts of an image, by package (`EVERY_PACKAGE`: by all).
+
+    These are the repositories and, where an id names a minor release, the word of that (`eclair.release_marks`).
+    """
     found: defaultdict[str, set[str]] = defaultdict(set)
     for package, repository in facts:
-        found[package].add(f"repository:{repository}")
+        found[package].update((f"repository:{repository}", *release_marks.of_repository(repository)))
     return {package: frozenset(some) for package, some in found.items()}
 
 
