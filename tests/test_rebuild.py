@@ -14,7 +14,6 @@ def read(summary: str, *fixes: str, vectors: tuple[str, ...] = ()) -> tuple[osv.
         name="foo",
         ranges=tuple((osv.BEGINNING, osv.Event(osv.FIXED, fix)) for fix in fixes),
         versions=(),
-        note="",
     )
     record = osv.read(b'{"id": "RLSA-1"}')._replace(summary=summary, vectors=vectors)
     return record, affected

@@ -58,13 +58,13 @@ class Affected(NamedTuple):
     name: str
     ranges: tuple[tuple[Event, ...], ...]
     versions: Sequence[object]
-    note: str
 
 
 class Record(NamedTuple):
     """What we use of an OSV record.
 
-    `severity` is the database's or the vendor's own word, `vectors` are of any version of CVSS.
+    `severity` is the database's or the vendor's own word, `vectors` are of any version of CVSS, `note` is RustSec's
+    word for what is no vulnerability, for instance `unmaintained`.
     """
 
     id: str
@@ -76,6 +76,7 @@ class Record(NamedTuple):
     severity: str
     vectors: tuple[str, ...]
     marks: tuple[Mark, ...]
+    note: str
     affected: tuple[Affected, ...]
 
 
@@ -139,6 +140,17 @@ def said(archive: BinaryIO, name: str, dialect: Dialect, revision: str) -> Itera
         raise BadFeed(f"{name}: of {len(ids)} records that could be read none is about a package of this feed")
 
 
+def packages(archive: BinaryIO, name: str, places: Callable[[Record], Placed]) -> Iterator[PackageKey]:
+    """Yield the packages that an archive's records are about, each as often as it is; for a look before `said`."""
+    for member in members(archive, name):
+        try:
+            record = read(member.content)
+        except BadFeed:
+            continue  # it is told when it is said
+        if not record.withdrawn:
+            yield from (place.package for place, _ in places(record))
+
+
 def cves(ids: Iterable[str]) -> tuple[str, ...]:
     """Return the CVEs among ids, each once, sorted; `UBUNTU-CVE-2024-1234` names one, too."""
     return tuple(sorted({f"CVE-{year}-{number}" for id_ in ids for year, number in _CVE.findall(id_)}))
@@ -154,17 +166,21 @@ def statements(record: Record, dialect: Dialect, revision: str) -> Iterator[Stat
     """Yield what a record says of each package, and stream of it, that the dialect places."""
     if record.withdrawn:
         return
-    found: dict[Place, list[Affected]] = {}
+    found: dict[Place, list[tuple[Range, ...]]] = {}
+    before: Affected | None = None
+    ranges: tuple[Range, ...] = ()
     for place, affected in dialect.places(record):
-        found.setdefault(place, []).append(affected)
+        if affected is not before:  # it may be in several places
+            before, ranges = affected, versions(affected, place.package.scheme)
+        found.setdefault(place, []).append(ranges)
     if not found:
         return
     ids = dialect.ids(record)
     vulnerabilities = cves(ids) or (record.id,)
     aliases = tuple(sorted(set(ids).difference(vulnerabilities, (record.id,))))
     rated = dialect.rating(record)
-    for place, entries in found.items():
-        ranges = _together([versions(entry, place.package.scheme) for entry in entries])
+    for place, together in found.items():
+        ranges = _together(together)
         if not ranges:
             continue  # versions are told by commits only
         yield Statement(
@@ -177,7 +193,7 @@ def statements(record: Record, dialect: Dialect, revision: str) -> Iterator[Stat
             state=State.FIXED if all(versions.fixed for versions in ranges) else State.AFFECTED,
             severity=rated.severity,
             severity_source=rated.source,
-            raw_state="; ".join(dict.fromkeys(entry.note for entry in entries if entry.note)),
+            raw_state=record.note,
             aliases=aliases,
             fix_channel=place.fix_channel,
             stream=place.stream,
@@ -218,6 +234,7 @@ def read(content: bytes) -> Record:
         severity=_severity(fields),
         vectors=_vectors([fields, *entries]),
         marks=marks(fields.get("details")),
+        note=next((note for entry in entries if (note := _note(entry))), ""),
         affected=tuple([_affected(entry) for entry in entries if entry.get("package") is not None]),
     )
 
@@ -268,8 +285,11 @@ def _affected(entry: Mapping[str, object]) -> Affected:
         name=text(package.get("name"), "the name of a package"),
         ranges=tuple([_events(versions.get("events")) for versions in ranges if versions.get("type") != _COMMITS]),
         versions=_optional(entry, "versions"),
-        note=words(_section(entry, "database_specific").get("informational")),
     )
+
+
+def _note(entry: Mapping[str, object]) -> str:
+    return words(_section(entry, "database_specific").get("informational")) if "database_specific" in entry else ""
 
 
 def _events(turns: object) -> tuple[Event, ...]:
@@ -348,21 +368,34 @@ def _compared(one: str, other: str, scheme: str) -> int:
     return (first > second) - (first < second)
 
 
-def _points(listed: Iterable[object], intervals: Sequence[Range], scheme: str) -> Iterator[Range]:
-    keys = [_keys(interval, scheme) for interval in intervals]
-    for version in listed:
-        if not isinstance(version, str):
-            raise BadFeed("a listed version is no text")
-        key = _key(version, scheme)
-        placed = zip(intervals, keys, strict=True)
-        if not any(_includes(interval, bounds, version, key, scheme) for interval, bounds in placed):
-            point = text(version, "a listed version")
-            yield Range(introduced=point, last_affected=point)
+def _points(listed: Sequence[object], intervals: Iterable[Range], scheme: str) -> Iterator[Range]:
+    """Yield the listed versions that lie in no interval; as a rule all of them lie in one."""
+    outside = [version for version in listed if isinstance(version, str)]
+    if len(outside) < len(listed):
+        raise BadFeed("a listed version is no text")
+    for interval in intervals:
+        outside = _outside(outside, interval, scheme)
+    for version in outside:
+        point = text(version, "a listed version")
+        yield Range(introduced=point, last_affected=point)
 
 
-def _includes(interval: Range, keys: KeyRange | None, version: str, key: bytes | None, scheme: str) -> bool:
-    if keys is not None and key is not None:
-        return key in keys
+def _outside(listed: Iterable[str], interval: Range, scheme: str) -> list[str]:
+    keys = _keys(interval, scheme)
+    if keys is None:
+        return [version for version in listed if not _includes(interval, version, scheme)]
+    lower, upper = keys.lower, keys.upper
+    return [
+        version
+        for version in listed
+        if not (
+            lower <= key + b"\0" <= upper if (key := _key(version, scheme)) else _includes(interval, version, scheme)
+        )
+    ]
+
+
+def _includes(interval: Range, version: str, scheme: str) -> bool:
+    """Compare a version with each bound: it, or a bound, has no key."""
     try:
         return (
             (interval.introduced is None or _compared(interval.introduced, version, scheme) <= 0)

@@ -5,19 +5,23 @@ also holds entries of other ecosystems, from records that are about several: tho
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import BinaryIO, Final, NamedTuple
 
 from eclair import osv
 from eclair.errata import severity
 from eclair.feeds import Document, Feed, Part
-from eclair.model import Kind, PackageKey, Said, Severity
+from eclair.model import Kind, Mark, PackageKey, Said, Severity
 
 URL: Final = "https://osv-vulnerabilities.storage.googleapis.com/{ecosystem}/all.zip"
 
-MALWARE: Final = "MAL"
+MALWARE: Final = "mal"
 """The database whose records are about packages made to do harm: https://github.com/ossf/malicious-packages."""
+
+MAVEN: Final = "maven"
+UNKNOWN_GROUP: Final = "?"
+"""Archives that do not tell their group are looked for under this one."""
 
 _SEPARATORS: Final = re.compile(r"[-_.]+")
 
@@ -43,7 +47,7 @@ LANGUAGES: Final[Mapping[str, Language]] = {
     "composer": Language("Packagist", str.lower),
     "gem": Language("RubyGems"),
     "golang": Language("Go"),
-    "maven": Language("Maven"),
+    MAVEN: Language("Maven"),
     "npm": Language("npm"),
     "nuget": Language("NuGet", str.lower),
     "pypi": Language("PyPI", _pypi),
@@ -64,8 +68,13 @@ class Osv:
         return namespace if namespace in LANGUAGES else None
 
     def parse(self, part: Part, documents: Sequence[BinaryIO], revision: str) -> Iterator[Said]:
-        dialect = osv.Dialect(feed=self.name, places=partial(_places, part.name), ids=_ids, rating=_rating)
-        return osv.said(documents[0], part.documents[0].url, dialect, revision)
+        archive, url = documents[0], part.documents[0].url
+        places = partial(_places, part.name)
+        if part.name == MAVEN:
+            groups = _only_groups(osv.packages(archive, url, places))
+            places = partial(_places_of_maven, groups)
+        dialect = osv.Dialect(feed=self.name, places=places, ids=_ids, rating=_rating)
+        yield from osv.said(archive, url, dialect, revision)
 
     def supported(self, namespace: str, packages: Mapping[str, int], now: float) -> bool:
         return self.speaks_for(namespace) is not None
@@ -73,9 +82,31 @@ class Osv:
 
 def _places(type_: str, record: osv.Record) -> osv.Placed:
     """Yield the packages; an ecosystem may be followed by the address of a repository (`Maven:https://…`)."""
+    mark = Mark.MALWARE if _database(record) == MALWARE else None
     for affected in record.affected:
         if affected.ecosystem.partition(":")[0] == LANGUAGES[type_].ecosystem:
-            yield osv.Place(_package(type_, affected.name)), affected
+            yield osv.Place(_package(type_, affected.name), mark=mark), affected
+
+
+def _places_of_maven(groups: Mapping[str, str], record: osv.Record) -> osv.Placed:
+    """Yield the packages, also under the unknown group where only one group has such an artifact."""
+    for place, affected in _places(MAVEN, record):
+        yield place, affected
+        group, _, artifact = place.package.name.partition(":")
+        if groups.get(artifact) == group:
+            package = _package(MAVEN, f"{UNKNOWN_GROUP}:{artifact}")
+            yield osv.Place(package, mark=Mark.LOW_CONFIDENCE), affected
+
+
+def _only_groups(packages: Iterable[PackageKey]) -> Mapping[str, str]:
+    """Return the artifacts that one group has, with that group."""
+    groups: dict[str, str] = {}
+    shared: set[str] = set()
+    for package in packages:
+        group, _, artifact = package.name.partition(":")
+        if groups.setdefault(artifact, group) != group:
+            shared.add(artifact)
+    return {artifact: group for artifact, group in groups.items() if artifact not in shared}
 
 
 @lru_cache(maxsize=1 << 10)
@@ -90,11 +121,16 @@ def _ids(record: osv.Record) -> tuple[str, ...]:
 
 def _rating(record: osv.Record) -> osv.Rating:
     """Return the database's own word, else the rating of its CVSS vectors; malware is the worst there is."""
-    database = record.id.partition("-")[0]
+    database = _database(record)
     if database == MALWARE:
-        return osv.Rating(Severity.CRITICAL, "malware")
+        return osv.Rating(Severity.CRITICAL, database)
     word = severity(record.severity)
-    return osv.by_vectors(record, database.lower()) if word is Severity.UNKNOWN else osv.Rating(word, database.lower())
+    return osv.by_vectors(record, database) if word is Severity.UNKNOWN else osv.Rating(word, database)
+
+
+def _database(record: osv.Record) -> str:
+    """Return whose record it is, by the first part of its id: `ghsa`, `pysec`, `go`, `rustsec`, `mal`."""
+    return record.id.partition("-")[0].lower()
 
 
 FEED: Final[Feed] = Osv()
