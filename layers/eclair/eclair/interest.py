@@ -7,6 +7,7 @@ without leading slash.
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import BinaryIO, Final, Protocol
 
 from eclair import elf
@@ -28,27 +29,40 @@ class FileReader(Protocol):
 Some = tuple[FileReader, ...]
 
 _ANY: Final = b"*"
+_HEADS: Final = 256
+"""How many beginnings of files are known by heart; those of most executables are the same."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Ending:
-    """The end of a path that a reader wants: of any letter case, or with names as they are written."""
+    """The end of a path that a reader wants, of any letter case if it has no slash.
 
-    text: bytes
+    Of `conda-meta/*.json` the `folder` is `/conda-meta/` and the `end` is that of the name.
+    """
+
     reader: FileReader
+    end: bytes
+    folder: bytes = b""
+
+    @classmethod
+    def of(cls, suffix: str, reader: FileReader) -> "_Ending":
+        """Return the ending that is written so."""
+        folder, star, end = suffix.encode().rpartition(_ANY)
+        if star:
+            return cls(reader=reader, folder=b"/" + folder, end=end)
+        return cls(reader=reader, end=end if b"/" in end else end.lower())
 
     @property
-    def is_named(self) -> bool:
-        """Say whether it ends in a whole name."""
-        return b"/" in self.text and _ANY not in self.text
+    def name(self) -> bytes | None:
+        """Return the whole name that it ends in, None if it is only the end of one."""
+        _, slash, name = self.end.rpartition(b"/")
+        return name if slash else None
 
     def fits(self, path: bytes) -> bool:
         """Say whether a path ends so."""
-        if _ANY in self.text:
-            folder, _, extension = (b"/" + self.text).rpartition(_ANY)
-            directory, slash, name = (b"/" + path).rpartition(b"/")
-            return name.endswith(extension) and (directory + slash).endswith(folder)
-        return path.endswith(self.text) if b"/" in self.text else path.lower().endswith(self.text)
+        if self.folder:
+            return path.endswith(self.end) and (b"/" + path[: path.rfind(b"/") + 1]).endswith(self.folder)
+        return path.endswith(self.end) if b"/" in self.end else path.lower().endswith(self.end)
 
 
 class Readers:
@@ -61,20 +75,20 @@ class Readers:
             (path.rstrip("/").encode(), reader) for reader in self.all for path in reader.interest.directories
         )
         self._names = _table((name.encode(), reader) for reader in self.all for name in reader.interest.names)
-        endings = [_Ending(_lower(end.encode()), reader) for reader in self.all for end in reader.interest.suffixes]
         self._endings_by_name: defaultdict[bytes, list[_Ending]] = defaultdict(list)
         self._endings_by_extension: defaultdict[bytes, list[_Ending]] = defaultdict(list)
-        for ending in endings:
-            name = _name(ending.text)
-            if ending.is_named:
-                self._endings_by_name[name].append(ending)
+        for ending in (_Ending.of(suffix, reader) for reader in self.all for suffix in reader.interest.suffixes):
+            if ending.name is None:
+                self._endings_by_extension[_extension(ending.end)].append(ending)
             else:
-                self._endings_by_extension[_extension(name)].append(ending)
+                self._endings_by_name[ending.name].append(ending)
         self._found_by_name = frozenset((*self._names, *self._endings_by_name))
         self._extensions = frozenset(self._endings_by_extension)
         self._found_by_name_text = frozenset(map(bytes.decode, self._found_by_name))
         self._extensions_text = frozenset(map(bytes.decode, self._extensions))
         self._magics = tuple({magic for reader in self.all for magic in reader.interest.magics})
+        self._beginning = lru_cache(maxsize=_HEADS)(self._by_magic)
+        self._sections = frozenset(section for reader in self.all for section in reader.interest.sections)
         self.longest_magic = max(map(len, self._magics), default=0)
         self.of_any_path = tuple(reader for reader in self.all if reader.interest.magics)
         self.places: Collection[bytes] = frozenset((*self._exact, *self._within))
@@ -88,10 +102,10 @@ class Readers:
         """Return who wants the file at a path, whatever it holds."""
         directory, _, name = path.rpartition(b"/")
         if (
-            path in self._exact
-            or directory in self._within
-            or name in self._found_by_name
+            name in self._found_by_name
             or name[name.rfind(b".") :].lower() in self._extensions
+            or path in self._exact
+            or directory in self._within
         ):
             return tuple(dict.fromkeys((*self.by_place(path), *self.anywhere(path))))
         return ()
@@ -122,19 +136,16 @@ class Readers:
 
     def by_magic(self, head: bytes) -> Some:
         """Return who wants a file that begins so."""
-        if not head.startswith(self._magics):
-            return ()
-        return tuple(reader for reader in self.all if head.startswith(reader.interest.magics))
+        return self._beginning(head) if head.startswith(self._magics) else ()
 
     def with_sections(self, some: Some, read_at: elf.ReadAt) -> Some:
         """Return those of the readers for which a file may have the sections that they look for, if they look for any.
 
-        Most of the executables of an image are nobody's, and this tells them by three short reads.
+        Most of the executables of an image are nobody's, and this tells them by four short reads.
         """
-        wanted = {section for reader in some for section in reader.interest.sections}
-        if not wanted or read_at(0, len(elf.MAGIC)) != elf.MAGIC:
+        if read_at(0, len(elf.MAGIC)) != elf.MAGIC:
             return some
-        found = elf.sections_among(read_at, wanted)
+        found = elf.sections_among(read_at, self._sections)
         if found is None:
             return some
         return tuple(
@@ -147,6 +158,9 @@ class Readers:
         All directories at the top count: distributions that merged `/lib` into `/usr/lib` have links there.
         """
         return b"/" not in path or path in self.directories or bool(self.by_place(path))
+
+    def _by_magic(self, head: bytes) -> Some:
+        return tuple(reader for reader in self.all if head.startswith(reader.interest.magics))
 
 
 def parents(path: bytes) -> Iterator[bytes]:
@@ -170,7 +184,3 @@ def _name(path: bytes) -> bytes:
 def _extension(name: bytes) -> bytes:
     """Return what a name ends in from its last dot on, and the last letter of one that has none."""
     return name[name.rfind(b".") :].lower()
-
-
-def _lower(ending: bytes) -> bytes:
-    return ending if b"/" in ending else ending.lower()
