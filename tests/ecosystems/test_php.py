@@ -186,5 +186,5 @@ def test_keys_order_as_composer_compares() -> None:
 
 
 def _by_letter_case(*versions: str) -> bool:
-    """Say whether one is `Stable`, which Composer knows in small letters only, or a branch, which PHP compares as text."""
+    """Say whether one is `Stable`, known in small letters only, or a branch, which PHP compares as text."""
     return any(("stable" in text.lower() and "stable" not in text) or "dev-" in text.lower() for text in versions)
