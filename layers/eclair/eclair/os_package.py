@@ -8,6 +8,7 @@ from typing import Final
 
 from packageurl import PackageURL
 
+from eclair import kernel
 from eclair.ecosystems import Ecosystem, key_or_unreadable
 from eclair.errors import BadInput
 from eclair.faults import Faults
@@ -75,7 +76,7 @@ def source_feature(ecosystem: Ecosystem, package: Package, namespace: str) -> tu
             package=PackageKey(scheme=ecosystem.scheme, namespace=namespace, kind=Kind.SOURCE, name=source.name),
             version=source.version,
             key=key_or_unreadable(ecosystem, source.version),
-            context=package.context,
+            context=kernel.context(package),
         ),
     )
 
@@ -90,7 +91,7 @@ def source_and_binary_features(ecosystem: Ecosystem, package: Package, namespace
         version=package.version,
         key=key_or_unreadable(ecosystem, package.version),
         arch=package.arch,
-        context=package.context,
+        context=kernel.context(package),
     )
     return (*source, binary)
 
