@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eclair.adapters.guarded import retry_after
 from eclair.adapters.registry import OciRegistry
-from eclair.adapters.registry_client import Credentials, RegistryPolicy, retry_after
+from eclair.adapters.registry_client import Credentials, RegistryPolicy
 from eclair.errors import (
     BadImage,
     BadReference,

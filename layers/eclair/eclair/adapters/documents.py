@@ -1,34 +1,30 @@
 """Where are the feeds' documents fetched from? The vendors over HTTP, or a mirror (folder or HTTP); maybe a cache.
 
-Conditional requests follow RFC 9110 section 13. In a mirror, https://HOST/PATH is MIRROR/HOST/PATH.
+In a mirror, https://HOST/PATH is MIRROR/HOST/PATH.
 """
 
 import io
 import json
 import logging
+import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from hashlib import file_digest, sha256
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import IO, BinaryIO
+from typing import IO
 from urllib.parse import unquote, urlsplit
 
-import requests
-import urllib3
-
-from eclair.errors import BadFeed, BadReference, Forbidden, NotFound, Unavailable
+from eclair.adapters.http_documents import Document, HttpDocuments
+from eclair.errors import BadReference, Forbidden, NotFound, Unavailable
 from eclair.model import Fingerprint
 from eclair.ports import Clock, Documents, Fetched
-
-SIZE_LIMIT = 4 << 30
-"""A document that inflates to more bytes is refused; the largest known feed has about 600 MB."""
 
 _BUFFER = 1 << 18
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]+)?")
@@ -36,18 +32,14 @@ _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]+)?")
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
-    """A document that was fetched because it changed."""
-
-    fingerprint: Fingerprint
-    stream: BinaryIO
-
-
 def documents(mirror: str = "") -> Documents:
     """Return what fetches from the vendors, or from a mirror: a folder, or the beginning of an http(s) URL."""
-    if not mirror or mirror.startswith(("https://", "http://")):
-        return HttpDocuments(mirror=mirror)
+    if not mirror:
+        return HttpDocuments()
+    if mirror.startswith(("https://", "http://")):
+        # The operator named the mirror: it may be in the operator's own network.
+        host = frozenset({urlsplit(mirror).hostname or ""})
+        return HttpDocuments(place=lambda url: mirrored(url, mirror), private=host)
     return FolderDocuments(Path(mirror))
 
 
@@ -76,7 +68,10 @@ def _is_name(segment: str) -> bool:
 
 
 class FolderDocuments:
-    """A mirror in a folder; the ETag is a digest of the content, so it holds whoever copied the files."""
+    """A mirror in a folder; the digest of the content says whether it changed, whoever copied the files.
+
+    The date of a file is taken for the vendor's, as copying tools can keep it; it is for display only.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -84,10 +79,14 @@ class FolderDocuments:
     @contextmanager
     def fetch(self, url: str, known: Fingerprint | None) -> Iterator[Fetched | None]:
         with self._open(url) as stream:
-            etag = f'"{file_digest(stream, "sha256").hexdigest()}"'
+            digest = file_digest(stream, "sha256").hexdigest()
             stream.seek(0)
-            unchanged = known is not None and known.etag == etag
-            yield None if unchanged else Document(fingerprint=Fingerprint(url=url, etag=etag), stream=stream)
+            if known is not None and known.digest == digest:
+                yield None
+                return
+            modified = datetime.fromtimestamp(os.fstat(stream.fileno()).st_mtime, UTC)
+            fingerprint = Fingerprint(url=url, last_modified=format_datetime(modified, usegmt=True), digest=digest)
+            yield Document(fingerprint=fingerprint, stream=stream)
 
     def _open(self, url: str) -> io.BufferedReader:
         host, path = _host_and_path(url)
@@ -101,143 +100,6 @@ class FolderDocuments:
             raise NotFound(f"{url}: the feed mirror has no {place}") from error
         except OSError as error:
             raise Unavailable(f"{url}: {place} of the feed mirror cannot be read: {error.strerror}") from error
-
-
-# --- HTTP ------------------------------------------------------------------------------------------------------------
-
-
-class HttpDocuments:
-    """The vendors, or a mirror of them, over HTTP."""
-
-    def __init__(
-        self,
-        *,
-        mirror: str = "",
-        timeout: tuple[float, float] = (10, 60),
-        attempts: int = 3,
-        longest_wait: float = 20,
-        size_limit: int = SIZE_LIMIT,
-        sleep: Callable[[float], None] = time.sleep,
-        clock: Clock = time.time,
-    ) -> None:
-        self._mirror = mirror
-        self._timeout = timeout
-        self._attempts = attempts
-        self._longest_wait = longest_wait
-        self._size_limit = size_limit
-        self._sleep = sleep
-        self._clock = clock
-        self._session = requests.Session()
-        self._session.max_redirects = 5
-        self._session.headers["User-Agent"] = "eclair"
-
-    @contextmanager
-    def fetch(self, url: str, known: Fingerprint | None) -> Iterator[Fetched | None]:
-        with self._answer(url, known) as response:
-            if response.status_code == requests.codes.not_modified or _same(response, known):
-                yield None
-                return
-            yield Document(fingerprint=_fingerprint(url, response), stream=_stream(url, response, self._size_limit))
-
-    def _answer(self, url: str, known: Fingerprint | None) -> requests.Response:
-        """Ask until there is an answer, at most so many times."""
-        place = mirrored(url, self._mirror) if self._mirror else url
-        for attempt in range(1, self._attempts):
-            try:
-                return self._ask(place, known)
-            except Unavailable as error:
-                wait = 2.0**attempt if error.retry_after is None else error.retry_after
-                if wait > self._longest_wait:
-                    raise
-                self._sleep(wait)
-        return self._ask(place, known)
-
-    def _ask(self, place: str, known: Fingerprint | None) -> requests.Response:
-        try:
-            response = self._session.get(place, headers=_conditions(known), timeout=self._timeout, stream=True)
-        except requests.RequestException as error:
-            raise Unavailable(f"{place}: no answer ({error.__class__.__name__}); is the host reachable?") from error
-        try:
-            self._check(place, response, known)
-        except BaseException:
-            response.close()
-            raise
-        return response
-
-    def _check(self, place: str, response: requests.Response, known: Fingerprint | None) -> None:
-        """Raise what an answer without a document means."""
-        status = response.status_code
-        if place.startswith("https:") and not response.url.startswith("https:"):
-            raise Forbidden(f"{place}: the answer comes from {response.url}, without TLS")
-        if status == requests.codes.ok or (status == requests.codes.not_modified and known is not None):
-            return
-        if status in (requests.codes.not_found, requests.codes.gone):
-            raise NotFound(f"{place}: there is no such document (HTTP {status})")
-        if status in (requests.codes.unauthorized, requests.codes.forbidden):
-            raise Forbidden(f"{place}: we are not let in (HTTP {status})")
-        raise Unavailable(f"{place}: HTTP {status}", retry_after=self._retry_after(response))
-
-    def _retry_after(self, response: requests.Response) -> float | None:
-        """Return the seconds to wait: RFC 9110 section 10.2.3 has seconds or a date."""
-        value = response.headers.get("Retry-After", "").strip()
-        if value.isascii() and value.isdigit():
-            return float(value[:9])
-        try:
-            moment = parsedate_to_datetime(value)
-        except ValueError:
-            return None
-        return max(0.0, moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() - self._clock())
-
-
-def _conditions(known: Fingerprint | None) -> Mapping[str, str]:
-    if known is None:
-        return {}
-    conditions = {"If-None-Match": known.etag, "If-Modified-Since": known.last_modified}
-    return {name: value for name, value in conditions.items() if value}
-
-
-def _fingerprint(url: str, response: requests.Response) -> Fingerprint:
-    headers = response.headers
-    return Fingerprint(url=url, etag=headers.get("ETag", ""), last_modified=headers.get("Last-Modified", ""))
-
-
-def _same(response: requests.Response, known: Fingerprint | None) -> bool:
-    """Say whether a server that does not know conditional requests has sent what we have."""
-    return known is not None and bool(known.etag) and known.etag == response.headers.get("ETag")
-
-
-def _stream(url: str, response: requests.Response, limit: int) -> BinaryIO:
-    return io.BufferedReader(_Body(url, response.raw, limit), _BUFFER)
-
-
-class _Body(io.RawIOBase):
-    """The body of an answer with its Content-Encoding taken off; what goes wrong meanwhile is an error of ours."""
-
-    def __init__(self, url: str, response: urllib3.HTTPResponse, limit: int) -> None:
-        super().__init__()
-        self._url = url
-        self._response = response
-        self._limit = limit
-        self._seen = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed has no name for Buffer yet
-        chunk = self._read(len(buffer))
-        buffer[: len(chunk)] = chunk
-        self._seen += len(chunk)
-        if self._seen > self._limit:
-            raise BadFeed(f"{self._url}: the document is larger than {self._limit} bytes")
-        return len(chunk)
-
-    def _read(self, size: int) -> bytes:
-        try:
-            return self._response.read(size, decode_content=True)
-        except urllib3.exceptions.DecodeError as error:
-            raise BadFeed(f"{self._url}: the body is not what its Content-Encoding says") from error
-        except urllib3.exceptions.HTTPError as error:
-            raise Unavailable(f"{self._url}: the connection broke after {self._seen} bytes") from error
 
 
 # --- a cache ---------------------------------------------------------------------------------------------------------

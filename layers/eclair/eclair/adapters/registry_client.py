@@ -7,28 +7,22 @@ go to the host they are for (and its token realm), never along a redirect to ano
 """
 
 import re
-import socket
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from fnmatch import fnmatchcase
 from http.cookiejar import DefaultCookiePolicy
-from ipaddress import IPv6Address, IPv6Network, ip_address
 from types import TracebackType
 from typing import Final, Protocol
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import orjson
 import requests
-from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
+from eclair.adapters.guarded import AddressRefused, GuardedAdapter, is_public, retry_after
 from eclair.errors import BadImage, Forbidden, LimitExceeded, NotFound, Unavailable
 from eclair.ports import Clock
 
@@ -53,7 +47,6 @@ _AGAIN: Final = frozenset((408, 429, 500, 502, 503, 504))
 _MOVED: Final = frozenset((301, 302, 303, 307, 308))
 _BEARER: Final = re.compile(r"(?:^|,)\s*Bearer\s+", re.IGNORECASE)
 _PARAMETER: Final = re.compile(r'([A-Za-z_]+)="([^"]*)"')
-_NAT64: Final = IPv6Network("64:ff9b::/96")
 _CHUNK: Final = 64 * 1024
 
 TRANSPORT_ERRORS: Final = (requests.RequestException, HTTPError, OSError)
@@ -115,19 +108,11 @@ class RegistryPolicy:
     def may_connect(self, host: str, port: int | None, address: str) -> bool:
         """Say whether the host may have this address."""
         names = (host, f"{host}:{port}")
-        return _is_public(address) or any(_matches(name, self.insecure + self.private) for name in names)
+        return is_public(address) or any(_matches(name, self.insecure + self.private) for name in names)
 
 
 def _matches(host: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatchcase(host, pattern) for pattern in patterns)
-
-
-def _is_public(address: str) -> bool:
-    """Say whether an address is of the internet; one that embeds an IPv4 address is judged by that."""
-    ip = ip_address(address.partition("%")[0])
-    if isinstance(ip, IPv6Address):
-        ip = ip.ipv4_mapped or (ip_address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else ip)
-    return ip.is_global and not ip.is_multicast
 
 
 class RegistryClient:
@@ -148,7 +133,7 @@ class RegistryClient:
         self._session = requests.Session()
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         for scheme in ("https://", "http://"):
-            self._session.mount(scheme, _GuardedAdapter(policy))
+            self._session.mount(scheme, GuardedAdapter(policy.may_connect))
         self._tokens: dict[tuple[str, str], _Token] = {}
         self._basic: set[str] = set()
 
@@ -210,7 +195,7 @@ class RegistryClient:
                 stream=True,
                 timeout=_TIMEOUT,
             )
-        except _AddressRefused as error:
+        except AddressRefused as error:
             raise Forbidden(
                 f"{_shown(url)} has the address {error}, which is not public; list the host as private to allow it"
             ) from error
@@ -340,17 +325,6 @@ class Response(AbstractContextManager["Response"]):
         self._response.close()
 
 
-def retry_after(text: str, now: float) -> float | None:
-    """Read a Retry-After header (RFC 9110, 10.2.3): seconds or a date."""
-    if text.isascii() and text.isdigit():
-        return float(text[:9])
-    try:
-        date = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return max(0.0, (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now)
-
-
 class _Authorization(AuthBase):
     """Sets this header or none; its presence keeps requests from sending what a netrc file holds."""
 
@@ -361,46 +335,6 @@ class _Authorization(AuthBase):
         if self._header:
             request.headers["Authorization"] = self._header
         return request
-
-
-class _AddressRefused(Exception):
-    """A connection was made to an address that the policy does not allow; no OSError, which urllib3 would wrap."""
-
-
-class _GuardedAdapter(HTTPAdapter):
-    """Connects only to addresses that the policy allows, and closes another connection before a byte is sent."""
-
-    def __init__(self, policy: RegistryPolicy) -> None:
-        self._policy = policy
-        super().__init__()
-
-    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: object) -> None:  # noqa: FBT001, FBT002
-        super().init_poolmanager(connections, maxsize, block, **options)
-        policy = self._policy
-
-        class Plain(HTTPConnection):
-            def _new_conn(self) -> socket.socket:
-                return _guarded(super()._new_conn(), policy, self.host, self.port)
-
-        class Secure(HTTPSConnection):
-            def _new_conn(self) -> socket.socket:
-                return _guarded(super()._new_conn(), policy, self.host, self.port)
-
-        class PlainPool(HTTPConnectionPool):
-            ConnectionCls = Plain
-
-        class SecurePool(HTTPSConnectionPool):
-            ConnectionCls = Secure
-
-        self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
-
-
-def _guarded(connection: socket.socket, policy: RegistryPolicy, host: str, port: int | None) -> socket.socket:
-    address = connection.getpeername()[0]
-    if not policy.may_connect(host, port, address):
-        connection.close()
-        raise _AddressRefused(address)
-    return connection
 
 
 def _shown(url: str) -> str:
