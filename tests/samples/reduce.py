@@ -1,8 +1,9 @@
-"""Reduce a Go program to the bytes that tell what it was built of; all others become zeros, which compress well.
+"""Reduce a program to the bytes that tell what it was built of; all others become zeros, which compress well.
 
-    python tests/samples/go/reduce.py PROGRAM SAMPLE.zst
+    python tests/samples/reduce.py golang|cargo PROGRAM SAMPLE.zst
 
-Kept is what the reader reads (headers, tables, the build information): `go version -m` says the same of the result.
+Kept is what the reader of the ecosystem reads: headers, tables and what it looks for. `go version -m` says the same of
+the result as of the program.
 """
 
 import io
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import zstandard
 
-from eclair.ecosystems.go import ECOSYSTEM
+from eclair import ecosystems
 
 MAGIC = b"\xff Go buildinf:"
 SEARCHED = 64 * 1024
@@ -34,9 +35,9 @@ class Recorded(io.BytesIO):
         return data
 
 
-def main(program: str, sample: str) -> None:
+def main(scheme: str, program: str, sample: str) -> None:
     recorded = Recorded(Path(program).read_bytes())
-    ECOSYSTEM.read(program, recorded)
+    ecosystems.load()[scheme].read(program, recorded)
     Path(sample).write_bytes(zstandard.compress(bytes(recorded.kept), 19))
 
 
