@@ -11,7 +11,7 @@ import pytest
 from eclair.errors import BadFeed
 from eclair.feeds import Part
 from eclair.feeds.alpine import FEED
-from eclair.model import Effect, Kind, PackageKey, PackageStatements, Range, Severity, State, Statement
+from eclair.model import Effect, Kind, PackageKey, PackageStatements, Range, Severity, State, Statement, Unread
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "feeds"
 PARTS = {part.name: part for part in FEED.parts}
@@ -253,6 +253,23 @@ def test_a_malformed_record_is_skipped_and_named(caplog: pytest.LogCaptureFixtur
     for name in ("good 1-r0 7", "remark only", "bad-lines 1-r0", "packages[2]", "packages[3]", "packages[5]"):
         assert name in caplog.text
     assert "count=9" in caplog.text
+
+
+def test_what_cannot_be_read_is_said_first() -> None:
+    records: list[object] = [
+        {"pkg": {"name": "good", "secfixes": {"1-r0": ["CVE-2019-1"]}}},
+        {"pkg": {"name": "bad-lines", "secfixes": {"1-r0": ["CVE-2019-1", 7, "remark only"]}}},
+        {"pkg": {"name": "bad-fixes", "secfixes": "none"}},
+        {"pkg": {"secfixes": {}}},
+        None,
+    ]
+    said = list(FEED.parse(PARTS["v3.20"], [io.BytesIO(json.dumps({"packages": records}).encode())], "r1"))
+    lines, fixes = (
+        PackageKey(scheme="apk", namespace="alpine:3.20", kind=Kind.SOURCE, name=name)
+        for name in ("bad-lines", "bad-fixes")
+    )
+    assert said[:3] == [Unread(package=lines), Unread(package=fixes), Unread()]
+    assert [some.package.name for some in said[3:] if isinstance(some, PackageStatements)] == ["good", "bad-lines"]
 
 
 def test_a_flood_of_malformed_records_is_counted_not_listed(caplog: pytest.LogCaptureFixture) -> None:

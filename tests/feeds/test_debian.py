@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from eclair.errors import BadFeed
-from eclair.feeds.debian import FEED
-from eclair.model import Effect, Kind, PackageKey, PackageStatements, Range, Severity, State, Statement
+from eclair.feeds.debian import FEED, RELEASES
+from eclair.model import Effect, Kind, PackageKey, PackageStatements, Range, Severity, State, Statement, Unread
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "feeds"
 TRACKER = SAMPLES / "mirror-1" / "security-tracker.debian.org" / "tracker" / "data" / "json"
@@ -245,6 +245,29 @@ def test_a_malformed_record_is_skipped_and_named(caplog: pytest.LogCaptureFixtur
     for name in ("broken", "CVE-2024-2 bookworm", "CVE-2024-3", "CVE-2024-4", "CVE-2024-5", "CVE#2024", "CVE-2024-6"):
         assert name in caplog.text
     assert "count=8" in caplog.text
+
+
+def test_what_cannot_be_read_is_said_before_its_package() -> None:
+    open_ = {"status": "open"}
+    document = {
+        "broken": [],
+        "foo": {
+            "CVE-2024-1": {"releases": {"bookworm": open_, "sid": 7}},
+            "CVE-2024-2": "?",
+        },
+    }
+    said = list(FEED.parse(FEED.parts[0], [io.BytesIO(json.dumps(document).encode())], "r1"))
+
+    def package(name: str, release: str) -> PackageKey:
+        return PackageKey(scheme="deb", namespace=f"debian:{release}", kind=Kind.SOURCE, name=name)
+
+    assert isinstance(said.pop(), PackageStatements)
+    releases = RELEASES.values()
+    assert said == [
+        *(Unread(package=package("broken", release)) for release in releases),
+        Unread(id="CVE-2024-1", package=package("foo", "sid")),
+        *(Unread(id="CVE-2024-2", package=package("foo", release)) for release in releases),
+    ]
 
 
 def test_an_unknown_release_is_skipped_and_named_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -14,7 +14,7 @@ from typing import BinaryIO, Final
 from eclair.errors import BadFeed
 from eclair.feeds import Document, Feed, Part
 from eclair.json_stream import elements
-from eclair.model import Effect, Kind, PackageKey, PackageStatements, Range, State, Statement
+from eclair.model import Effect, Kind, PackageKey, PackageStatements, Range, State, Statement, Unread
 from eclair.records import Skipped, mapping, package_statements, sequence, text
 
 SUPPORT_ENDS: Final[Mapping[str, date]] = {
@@ -70,7 +70,7 @@ class Alpine:
     def speaks_for(self, namespace: str) -> str | None:
         return next((part.name for part in self.parts if _namespace(part) == namespace), None)
 
-    def parse(self, part: Part, documents: Sequence[BinaryIO], revision: str) -> Iterator[PackageStatements]:
+    def parse(self, part: Part, documents: Sequence[BinaryIO], revision: str) -> Iterator[PackageStatements | Unread]:
         reading = _Reading(part)
         for document in documents:
             for position, record in enumerate(elements(document, "packages")):
@@ -120,31 +120,45 @@ class _Reading:
         self._namespace = _namespace(part)
         self._skipped = Skipped(f"secdb {part.name}")
         self._packages: dict[str, dict[str, _Advisory]] = {}
+        self._unread: dict[Unread, None] = {}
 
     def package(self, position: int, record: object) -> None:
         """Add what a record says of its package."""
         try:
             package = mapping(mapping(record, "an entry").get("pkg"), "a package")
             name = text(package.get("name"), "a package's name")
+        except BadFeed as error:
+            self._skip(f"packages[{position}]", error)
+            return
+        try:
             fixes = mapping(package.get("secfixes") or {}, "secfixes")
         except BadFeed as error:
-            self._skipped.add(f"packages[{position}]", error)
+            self._skip(f"packages[{position}]", error, name)
             return
         advisories = self._packages.setdefault(name, {})
         for fixed, lines in fixes.items():
             for line in self._lines(name, fixed, lines):
                 self._line(name, fixed, line, advisories)
 
-    def statements(self, revision: str) -> Iterator[PackageStatements]:
-        """Yield what was read, package by package."""
+    def statements(self, revision: str) -> Iterator[PackageStatements | Unread]:
+        """Yield what could not be read, then what was, package by package."""
         self._skipped.summarise()
         if self._skipped.count and not any(self._packages.values()):
             raise BadFeed("not an Alpine security database: none of its records can be read")
+        yield from self._unread
         for name, advisories in self._packages.items():
-            package = PackageKey(scheme="apk", namespace=self._namespace, kind=Kind.SOURCE, name=name)
+            package = self._package(name)
             statements = [_statement(package, id_, advisory, revision) for id_, advisory in advisories.items()]
             if statements:
                 yield package_statements(package, statements)
+
+    def _package(self, name: str) -> PackageKey:
+        return PackageKey(scheme="apk", namespace=self._namespace, kind=Kind.SOURCE, name=name)
+
+    def _skip(self, record: str, error: BadFeed, name: str = "") -> None:
+        """Note a record that cannot be read, of a package if that much is known."""
+        self._skipped.add(record, error)
+        self._unread[Unread(package=self._package(name) if name else None)] = None
 
     def _lines(self, name: str, fixed: str, lines: object) -> Sequence[object]:
         """Return the lines of ids under a fixed version, of which there may be none."""
@@ -152,7 +166,7 @@ class _Reading:
             text(fixed, "a fixed version")
             return sequence(lines or [], "the list of ids")
         except BadFeed as error:
-            self._skipped.add(f"{name} {fixed}", error)
+            self._skip(f"{name} {fixed}", error, name)
             return ()
 
     def _line(self, name: str, fixed: str, line: object, advisories: dict[str, _Advisory]) -> None:
@@ -160,7 +174,7 @@ class _Reading:
             said = text(line, "a line of ids")
             ids = _ids(said)
         except BadFeed as error:
-            self._skipped.add(f"{name} {fixed} {line!s:.80}", error)
+            self._skip(f"{name} {fixed} {line!s:.80}", error, name)
             return
         if ids is not None:
             advisories.setdefault(ids.primary, _Advisory()).add(fixed, ids, said)

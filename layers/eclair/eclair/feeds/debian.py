@@ -12,7 +12,7 @@ from typing import BinaryIO, Final, NamedTuple
 from eclair.errors import BadFeed
 from eclair.feeds import Document, Feed, Part
 from eclair.json_stream import members
-from eclair.model import Effect, Kind, PackageKey, PackageStatements, Range, Severity, State, Statement
+from eclair.model import Effect, Kind, PackageKey, PackageStatements, Range, Severity, State, Statement, Unread
 from eclair.records import TEXT_LIMIT, Skipped, mapping, package_statements, text, words
 
 RELEASES: Final[Mapping[str, str]] = {
@@ -56,7 +56,7 @@ class Debian:
     def speaks_for(self, namespace: str) -> str | None:
         return self.parts[0].name if namespace.startswith("debian:") else None
 
-    def parse(self, part: Part, documents: Sequence[BinaryIO], revision: str) -> Iterator[PackageStatements]:
+    def parse(self, part: Part, documents: Sequence[BinaryIO], revision: str) -> Iterator[PackageStatements | Unread]:
         reading = _Reading(revision, Skipped(part.documents[0].url))
         for source, vulnerabilities in members(documents[0]):
             yield from reading.package(source, vulnerabilities)
@@ -77,19 +77,23 @@ class _Reading:
         self._unknown_releases: set[str] = set()
         self._packages = 0
 
-    def package(self, source: str, vulnerabilities: object) -> Iterator[PackageStatements]:
-        """Yield the statements about a source package, release by release."""
+    def package(self, source: str, vulnerabilities: object) -> Iterator[PackageStatements | Unread]:
+        """Yield what could not be read of a source package, then the statements about it, release by release."""
         try:
             text(source, "a source package")
             rows = mapping(vulnerabilities, "a source package's content")
         except BadFeed as error:
             self._skipped.add(source, error)
+            yield from _unread(source)
             return
         self._packages += 1
         by_release: dict[str, list[Statement]] = {}
         for vulnerability, row in rows.items():
-            for statement in self._vulnerability(source, vulnerability, row):
-                by_release.setdefault(statement.package.namespace, []).append(statement)
+            for said in self._vulnerability(source, vulnerability, row):
+                if isinstance(said, Unread):
+                    yield said
+                else:
+                    by_release.setdefault(said.package.namespace, []).append(said)
         for statements in by_release.values():
             yield package_statements(statements[0].package, statements)
 
@@ -99,12 +103,13 @@ class _Reading:
         if not self._packages:
             raise BadFeed("not the Debian tracker's document: it has no source package that can be read")
 
-    def _vulnerability(self, source: str, vulnerability: str, row: object) -> Iterator[Statement]:
+    def _vulnerability(self, source: str, vulnerability: str, row: object) -> Iterator[Statement | Unread]:
         try:
             text(vulnerability, "an id")
             releases = _releases(mapping(row, "a vulnerability"))
         except BadFeed as error:
             self._skipped.add(f"{source} {vulnerability}", error)
+            yield from _unread(source, vulnerability)
             return
         for codename, status in releases.items():
             release = self._release(codename)
@@ -114,6 +119,7 @@ class _Reading:
                 yield _statement(_package(source, release), vulnerability, mapping(status, "a status"), self._revision)
             except BadFeed as error:
                 self._skipped.add(f"{source} {vulnerability} {codename}", error)
+                yield Unread(id=vulnerability, package=_package(source, release))
 
     def _release(self, codename: str) -> str | None:
         release = RELEASES.get(codename)
@@ -121,6 +127,12 @@ class _Reading:
             self._unknown_releases.add(codename)
             _log.warning("release skipped: codename=%r is not in RELEASES of this feed", codename[:TEXT_LIMIT])
         return release
+
+
+def _unread(source: str, vulnerability: str = "") -> Iterator[Unread]:
+    """Yield that nothing is known of a package, or of one vulnerability in it, whatever the release."""
+    for release in RELEASES.values():
+        yield Unread(id=vulnerability, package=_package(source, release))
 
 
 @lru_cache(maxsize=16)
