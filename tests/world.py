@@ -13,7 +13,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, BinaryIO
 
-from eclair import ecosystems
 from eclair.adapters.memory import (
     MemoryAdvisories,
     MemoryFeeds,
@@ -231,6 +230,8 @@ def package_layer() -> Layer:
             Inventory(path="etc/os-release", analyser="distribution", facts=facts),
             Inventory(path=package.path, analyser="dpkg", packages=(package,)),
         ),
+        asked=("distribution", "dpkg"),
+        analysers=tuple(sorted(ecosystems.analysers().items())),
     )
 
 
@@ -296,7 +297,7 @@ class Explorer:
         match message:
             case IndexRequest():
                 images.add_membership(message.digest, REPOSITORY)
-                layers.save_layer(package_layer(), ecosystems.analysers())
+                layers.save_layer(package_layer())
                 Index(
                     images=images,
                     layers=layers,

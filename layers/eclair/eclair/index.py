@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
 from typing import BinaryIO
 
 from eclair import ecosystems
@@ -28,8 +29,10 @@ from eclair.model import (
     Member,
     PackageSet,
     Repository,
+    SetId,
     SetReference,
     SetState,
+    Verdict,
     Waiting,
 )
 from eclair.model import (
@@ -97,25 +100,33 @@ class Index:
         read = self._stored(manifest)
         contents = coalesce(read)
         found = package_sets(contents)
-        image = _image(manifest, read, contents, [reference for _, reference in found])
-        self._store(image)
+        image = self._store(_image(manifest, read, contents, [reference for _, reference in found]))
+        repositories = self._repositories(image, request.repository)
         for package_set, _ in found:
             self.build(package_set)
-            self.join(package_set, request.digest, request.repository)
-        self.images.save_image(replace(image, state=ImageState.INDEXED, changed=self.clock()))
-        self._leave_if_deleted(image, request.repository)
+            for repository in repositories:
+                self.join(
+                    package_set, request.digest, repository, instead_of=_of_type(image.replaced, package_set.type)
+                )
+        self._leave(image.digest, image.replaced, repositories)
+        self.images.save_image(replace(image, state=ImageState.INDEXED, changed=self.clock(), replaced=()))
+        self._leave_if_deleted(image, repositories)
         return True
 
     def _read_layers(self, request: IndexRequest, manifest: Manifest, remaining: Callable[[], float]) -> bool:
-        """Read and store the layers that were not read before; False where time runs out between two of them."""
-        analysers = ecosystems.analysers()
+        """Read and store the layers that were not read by the present analysers, or would give them nothing else.
+
+        False where time runs out between two of them.
+        """
         fetched = 0
         for reference in dict.fromkeys(manifest.layers):
-            if self.layers.layer(reference.digest, analysers) is not None:
+            stored = self.layers.layer(reference.digest)
+            if stored is not None and ecosystems.is_current(stored):
                 continue
             if fetched and remaining() < RESERVE + reference.size / RATE:
                 return False
-            self.layers.save_layer(self._read_layer(request.repository, reference), analysers)
+            layer = self._read_layer(request.repository, reference)
+            self.layers.save_layer(replace(layer, analysers=tuple(sorted(ecosystems.analysers().items()))))
             fetched += 1
         return True
 
@@ -132,16 +143,30 @@ class Index:
             return self.read_layer(stream, reference)
 
     def _stored(self, manifest: Manifest) -> tuple[Layer, ...]:
-        analysers = ecosystems.analysers()
-        found = {digest: self.layers.layer(digest, analysers) for digest in {ref.digest for ref in manifest.layers}}
+        found = {digest: self.layers.layer(digest) for digest in {reference.digest for reference in manifest.layers}}
         read = [found[reference.digest] for reference in manifest.layers]
         return tuple(layer for layer in read if layer is not None)
 
-    def _store(self, image: Image) -> None:
-        """Store what the image consists of, before anything can refer to it."""
+    def _store(self, image: Image) -> Image:
+        """Store what the image consists of, before anything refers to it; return it with the sets it has to leave."""
         stored = self.images.image(image.digest)
-        if stored is None or stored.state is not ImageState.INDEXED or stored.sets != image.sets:
+        if stored is None:
             self.images.save_image(image)
+            return image
+        kept = {reference.set for reference in image.sets}
+        before = {reference.set: reference for reference in (*stored.replaced, *stored.sets)}
+        image = replace(image, replaced=tuple(before[set_id] for set_id in before if set_id not in kept))
+        stands = (stored.sets, stored.replaced) == (image.sets, image.replaced)
+        if stored.state is not ImageState.INDEXED or not stands:
+            self.images.save_image(image)
+        return image
+
+    def _repositories(self, image: Image, asked: Repository) -> tuple[Repository, ...]:
+        """Return where the image has to join its sets: all repositories that it is in, where it leaves some."""
+        if not image.replaced:
+            return (asked,)
+        memberships = self.images.memberships(image.digest)
+        return tuple(dict.fromkeys((asked, *(membership.repository for membership in memberships))))
 
     def build(self, package_set: PackageSet) -> None:
         """Make the set complete, unless it is: with verdicts from statements read after its edges were there."""
@@ -157,8 +182,13 @@ class Index:
             if self.sets.complete(package_set.id, judgement(self.advisories, of_set).verdicts, rev=now.rev):
                 return
 
-    def join(self, package_set: PackageSet, digest: Digest, repository: Repository) -> None:
-        """Add the image to the set's members, tell it a version, and put down what appeared meanwhile."""
+    def join(
+        self, package_set: PackageSet, digest: Digest, repository: Repository, *, instead_of: SetId | None = None
+    ) -> None:
+        """Add the image to the set's members, tell it a version, and put down what appeared meanwhile.
+
+        It may join `instead_of` a set that an earlier reading gave; then only the difference is news.
+        """
         member = self.sets.join(package_set.id, digest, repository)
         if member.settled:
             return
@@ -167,31 +197,44 @@ class Index:
             self.sets.tell(package_set.id, digest, repository, version)
             member = self.sets.join(package_set.id, digest, repository)
         missed = [delta for delta in self.sets.deltas_after(package_set.id, member.since) if delta.changes]
-        pushed = self._pushed(package_set, member)
+        pushed = self._pushed(package_set, member, instead_of)
         put_down(self.notices, self.queues, [*pushed, *(waiting(delta, member, self.clock()) for delta in missed)])
         self.sets.settle(package_set.id, digest, repository)
 
-    def _pushed(self, package_set: PackageSet, member: Member) -> Iterable[Waiting]:
+    def _pushed(self, package_set: PackageSet, member: Member, instead_of: SetId | None) -> Iterable[Waiting]:
         """Return the news that the image was pushed with findings, as they were in the version it was told."""
-        found = changes((), verdicts_at(self.sets, package_set, member.since))
+        told = self._told(instead_of, member) if instead_of else ()
+        found = changes(told, verdicts_at(self.sets, package_set, member.since))
         if found:
             yield Waiting(
                 repository=member.repository,
                 set=package_set.id,
                 number=member.since,
                 digest=member.digest,
-                cause=Cause.PUSHED,
+                cause=Cause.RESCANNED if instead_of else Cause.PUSHED,
                 put=self.clock(),
                 feeds=authorities(package_set.namespace),
                 changes=found,
             )
 
-    def _leave_if_deleted(self, image: Image, repository: Repository) -> None:
-        """Undo the joining where the image left the repository while it was being read."""
-        if any(membership.repository == repository for membership in self.images.memberships(image.digest)):
-            return
-        for reference in image.sets:
-            self.sets.leave(reference.set, image.digest, repository)
+    def _told(self, set_id: SetId, member: Member) -> tuple[Verdict, ...]:
+        """Return what the repository was told of the image as it had another set; what still waits it was not."""
+        package_set = self.sets.packages(set_id)
+        waiting_ = self.notices.waiting(member.repository)
+        unsent = [item for item in waiting_ if (item.set, item.digest) == (set_id, member.digest)]
+        if package_set is None or any(item.cause in (Cause.PUSHED, Cause.RESCANNED) for item in unsent):
+            return ()
+        version, _ = self.sets.verdicts(set_id)
+        return verdicts_at(self.sets, package_set, min((item.number - 1 for item in unsent), default=version))
+
+    def _leave(self, digest: Digest, replaced: Iterable[SetReference], repositories: Iterable[Repository]) -> None:
+        for reference, repository in product(replaced, repositories):
+            self.sets.leave(reference.set, digest, repository)
+
+    def _leave_if_deleted(self, image: Image, repositories: Iterable[Repository]) -> None:
+        """Undo the joining where the image left a repository while it was being read."""
+        present = {membership.repository for membership in self.images.memberships(image.digest)}
+        self._leave(image.digest, image.sets, [name for name in repositories if name not in present])
 
     def _fail(self, digest: Digest, error: EclairError) -> None:
         """Record the reason, without touching the results of an earlier success."""
@@ -212,4 +255,9 @@ def _image(manifest: Manifest, read: Iterable[Layer], contents: Contents, sets: 
         distribution=contents.distribution,
         sets=tuple(sets),
         problems=contents.problems,
+        analysers=ecosystems.generation(),
     )
+
+
+def _of_type(replaced: Iterable[SetReference], type_: str) -> SetId | None:
+    return next((reference.set for reference in replaced if reference.type == type_), None)

@@ -204,6 +204,8 @@ class Layer:
     `removed` are the paths that the layer takes away from the layers below, `opaque` are directories whose lower
     content is hidden as a whole ("" is the root). `links` are those that may lead to files of interest. `written` are
     the paths of all that the layer holds, packed by `path_list`: each replaces what the layers below have there.
+    `asked` names the analysers that looked into a file of it, whatever they found, and `analysers` all that would have,
+    each with its version: together they tell whether the layer has to be read again for better ones.
     """
 
     digest: Digest
@@ -213,6 +215,8 @@ class Layer:
     opaque: tuple[str, ...] = ()
     links: tuple[Link, ...] = ()
     written: bytes = b""
+    asked: tuple[str, ...] = ()
+    analysers: tuple[tuple[str, str], ...] = ()
 
 
 LAYER_VERSION = 2
@@ -310,7 +314,8 @@ class SetReference:
 class Image:
     """One manifest digest of one platform, and what is known of it; repositories and tags point at it.
 
-    `problems` are the (path, text) of databases that could not be read in full.
+    `problems` are the (path, text) of databases that could not be read in full. `analysers` is a digest of the versions
+    of those that read it. `replaced` are sets that an earlier reading gave and that the image still has to leave.
     """
 
     digest: Digest
@@ -323,6 +328,8 @@ class Image:
     problems: tuple[tuple[str, str], ...] = ()
     reason: str = ""
     changed: float = 0.0
+    analysers: str = ""
+    replaced: tuple[SetReference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -588,9 +595,12 @@ class Change:
 
 
 class Cause(StrEnum):
-    """Why subscribers are told: an image was pushed, an advisory changed, or a feed was loaded for the first time."""
+    """Why subscribers are told: an image was pushed, or read again by better analysers; an advisory changed, or a feed
+    was loaded for the first time.
+    """
 
     PUSHED = "pushed"
+    RESCANNED = "rescanned"
     ADVISORY = "advisory"
     FIRST_LOAD = "first-load"
 

@@ -15,8 +15,7 @@ from typing import Final
 from eclair import tar
 from eclair.bytestream import ByteStream
 from eclair.errors import BadImage
-from eclair.filesystem import Limits
-from eclair.filesystem import _Changes as Changes
+from eclair.filesystem import Changes, Limits
 from eclair.inflate import inflated
 from eclair.interest import Readers
 from eclair.model import Layer, LayerReference

@@ -85,11 +85,11 @@ class Images(Protocol):
 
 
 class Layers(Protocol):
-    """What was read from layer blobs; `analysers` names the versions of the analysers that read them."""
+    """What was last read from layer blobs."""
 
-    def layer(self, digest: Digest, analysers: str) -> Layer | None: ...
+    def layer(self, digest: Digest) -> Layer | None: ...
 
-    def save_layer(self, layer: Layer, analysers: str) -> None: ...
+    def save_layer(self, layer: Layer) -> None: ...
 
 
 class Sets(Protocol):

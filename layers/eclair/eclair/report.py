@@ -628,9 +628,9 @@ class Report:
 
     def layer(self, digest: Digest, *, page: str | None = None, limit: int = MAX_LIMIT) -> LayerReport:
         """Report what was read from a layer. Raises `NotFound`."""
-        layer = self.layers.layer(digest, ecosystems.analysers())
+        layer = self.layers.layer(digest)
         if layer is None:
-            raise NotFound(f"layer {digest} was not read (by the present analysers): push an image that has it")
+            raise NotFound(f"layer {digest} was not read: push an image that has it")
         found = _fill(_sliced(tuple(_layer_packages(layer))), page, _limited(limit))
         return LayerReport(
             digest=layer.digest,

@@ -7,7 +7,7 @@
 | the same | `R#<repository>` | `I#<digest>` | digest, repository, tags |
 | tag | `R#<repository>` | `T#<name>` | the tag, time |
 | repository | `R#<00 to 15>` | repository | |
-| layer | `L#<digest>` | digest of the analysers | the layer |
+| layer | `L#<digest>` | `M` | the layer, as the last analysers read it |
 
 A membership stands twice, written in one transaction, so that each direction is one query and neither is ever ahead;
 tags are a set that is added to and deleted from, so that concurrent events merge.
@@ -23,6 +23,8 @@ from eclair.adapters.dynamodb import Row, Table
 from eclair.adapters.dynamodb_keys import named, partition, utf8
 from eclair.errors import BadRequest
 from eclair.model import Digest, Image, Layer, Membership, Page, Repository, Tag
+
+RESULT = b"M"
 
 SHARDS = 16
 """Partitions over which the list of repositories is spread; a repository's name holds a `/`, a shard's does not."""
@@ -130,15 +132,11 @@ class DynamoLayers:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def layer(self, digest: Digest, analysers: str) -> Layer | None:
-        return self._table.value(Layer, partition("L", digest), _digest(analysers))
+    def layer(self, digest: Digest) -> Layer | None:
+        return self._table.value(Layer, partition("L", digest), RESULT)
 
-    def save_layer(self, layer: Layer, analysers: str) -> None:
-        self._table.put(self._table.holding(partition("L", layer.digest), _digest(analysers), layer))
-
-
-def _digest(analysers: str) -> bytes:
-    return hashlib.sha256(utf8(analysers)).digest()
+    def save_layer(self, layer: Layer) -> None:
+        self._table.put(self._table.holding(partition("L", layer.digest), RESULT, layer))
 
 
 def _membership(row: Row) -> Membership:

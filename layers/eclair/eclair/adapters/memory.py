@@ -118,13 +118,13 @@ class MemoryImages:
 class MemoryLayers:
     """`Layers` in memory."""
 
-    layers: dict[tuple[Digest, str], Layer] = field(default_factory=dict)
+    layers: dict[Digest, Layer] = field(default_factory=dict)
 
-    def layer(self, digest: Digest, analysers: str) -> Layer | None:
-        return self.layers.get((digest, analysers))
+    def layer(self, digest: Digest) -> Layer | None:
+        return self.layers.get(digest)
 
-    def save_layer(self, layer: Layer, analysers: str) -> None:
-        self.layers[layer.digest, analysers] = layer
+    def save_layer(self, layer: Layer) -> None:
+        self.layers[layer.digest] = layer
 
 
 @dataclass(slots=True)

@@ -1,5 +1,6 @@
 """What is installed, and which version is newer: one file per ecosystem, found by being in this folder."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -10,7 +11,7 @@ from typing import BinaryIO, Final, Protocol, runtime_checkable
 from eclair import distribution
 from eclair.errors import BadVersion
 from eclair.interest import Readers
-from eclair.model import LAYER_VERSION, UNREADABLE, Distribution, Feature, Interest, Inventory, Package
+from eclair.model import LAYER_VERSION, UNREADABLE, Distribution, Feature, Interest, Inventory, Layer, Package
 
 
 class Ecosystem(Protocol):
@@ -78,6 +79,9 @@ def load() -> Mapping[str, Ecosystem]:
     return {ecosystem.scheme: ecosystem for ecosystem in found}
 
 
+_LAYER: Final = "layer"
+"""What goes by `LAYER_VERSION` among the analysers."""
+
 _RELEASE_FILES: Final = Interest(paths=distribution.PATHS)
 
 
@@ -131,9 +135,39 @@ def compare(ecosystem: Ecosystem, one: str, other: str) -> int:
     return (first > second) - (first < second)
 
 
-def analysers() -> str:
-    """Name the versions of all analysers: the results of reading a layer are kept under this."""
-    versions = {ecosystem.name: ecosystem.version for ecosystem in load().values()}
-    versions["distribution"] = distribution.VERSION
-    versions["layer"] = LAYER_VERSION
-    return ",".join(f"{name}:{version}" for name, version in sorted(versions.items()))
+@cache
+def analysers() -> Mapping[str, str]:
+    """Return the version of each analyser, with a digest of what it is interested in, and of how layers are read."""
+    numbers = {ecosystem.name: ecosystem.version for ecosystem in load().values()} | {
+        "distribution": distribution.VERSION
+    }
+    versions = {reader.name: f"{numbers[reader.name]}/{_digest(reader.interest)}" for reader in readers().all}
+    return {**versions, _LAYER: str(LAYER_VERSION)}
+
+
+@cache
+def generation() -> str:
+    """Return one short name for all versions together."""
+    return hashlib.sha256(repr(sorted(analysers().items())).encode()).hexdigest()[:16]
+
+
+def is_current(layer: Layer) -> bool:
+    """Say whether the present analysers would find in the layer what it was found to hold.
+
+    An analyser of another version would not where it looked into a file; one of another interest might anywhere.
+    """
+    before = dict(layer.analysers)
+    return before.keys() == analysers().keys() and all(
+        before[name] == now or (name not in {_LAYER, *layer.asked} and _interest(before[name]) == _interest(now))
+        for name, now in analysers().items()
+    )
+
+
+def _digest(interest: Interest) -> str:
+    """Return a digest of an interest; sets have no order of their own."""
+    parts = (sorted(interest.paths), interest.directories, sorted(interest.names), interest.suffixes, interest.magics)
+    return hashlib.sha256(repr((*parts, sorted(interest.sections))).encode()).hexdigest()[:12]
+
+
+def _interest(version: str) -> str:
+    return version.partition("/")[2]
