@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, BinaryIO
 
+from eclair import ecosystems
 from eclair.adapters.memory import (
     MemoryAdvisories,
     MemoryFeeds,
