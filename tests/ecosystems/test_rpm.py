@@ -22,6 +22,8 @@ from eclair.ecosystems import Hinted, load
 from eclair.ecosystems.rpm import ECOSYSTEM
 from eclair.errors import BadDatabase, BadVersion
 from eclair.model import UNREADABLE, Distribution, Inventory, Kind, Package, Source
+from tests.rpm_databases import ndb
+from tests.rpm_databases import package as package_header
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "rpm"
 PATH = "var/lib/rpm/Packages"
@@ -280,6 +282,14 @@ def test_of_a_broken_list_the_other_lines_are_kept() -> None:
     assert [package.name for package in inventory.packages] == ["a", "z"]
     assert inventory.problem is not None
     assert "3 places: line 2: 2 fields" in inventory.problem
+
+
+@pytest.mark.parametrize("name", [" ", "/", "a ", "/a"])
+def test_a_name_that_no_package_url_can_hold_is_refused(name: str) -> None:
+    inventory = read(ndb([package_header(name), package_header("b")]))
+    assert [package.name for package in inventory.packages] == ["b"]
+    assert inventory.problem is not None
+    assert "blank or a slash" in inventory.problem
 
 
 # --- sources, vendors, modules ---------------------------------------------------------------------------------------

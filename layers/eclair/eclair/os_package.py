@@ -17,6 +17,9 @@ from eclair.model import Distribution, Feature, Kind, Package, PackageKey, Sourc
 _LONGEST_WORD: Final = 4096
 """Bytes of a name or version; the longest real one has some hundred."""
 
+_NO_ENDS: Final = " /"
+"""What a package URL leaves out, so that of a name made of these alone nothing would be left."""
+
 _LARGEST_LIST: Final = 64 << 20
 """Bytes of all paths that one database may list, each with `_ENTRY_SIZE`: a full desktop has some forty million."""
 _ENTRY_SIZE: Final = 100
@@ -32,6 +35,8 @@ def text(value: bytes, what: str) -> str:
         raise BadInput(f"{what} {value[:60]!r} is not UTF-8") from error
     if not decoded.isprintable():
         raise BadInput(f"{what} {value[:60]!r} has control characters")
+    if decoded.strip(_NO_ENDS) != decoded:
+        raise BadInput(f"{what} {value[:60]!r} begins or ends with a blank or a slash")
     return decoded
 
 
