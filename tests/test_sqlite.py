@@ -224,9 +224,9 @@ def test_rows_that_lie_over_each_other_are_not_read_again_and_again() -> None:
     content = bytearray(written(["PRAGMA page_size = 65536", "CREATE TABLE t (a)"]))
     content[65536:] = page
     faults = Faults()
-    begin = time.perf_counter()
+    begin = time.process_time()
     assert len(read(bytes(content), faults=faults)) < 3
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 10
     assert "do not add up" in str(faults)
 
 
@@ -244,9 +244,9 @@ def test_pages_that_lead_to_each_other_end() -> None:
             struct.pack_into(">I", page, 172 + 4 * cell, (number * 7 + cell) % count + 2)
         content[512 * (number + 1) : 512 * (number + 2)] = page
     faults = Faults()
-    begin = time.perf_counter()
+    begin = time.process_time()
     assert read(bytes(content), faults=faults) == []
-    assert time.perf_counter() - begin < 5
+    assert time.process_time() - begin < 10
     assert faults.problem
 
 

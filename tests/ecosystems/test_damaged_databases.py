@@ -44,12 +44,12 @@ RPM = [name for name, (ecosystem, _, _) in DATABASES.items() if ecosystem.name =
 def read(name: str, content: bytes) -> Inventory | None:
     """Return what the reader of a database says of other content; None where it is refused as a whole."""
     ecosystem, path, _ = DATABASES[name]
-    begin = time.perf_counter()
+    begin = time.process_time()
     try:
         inventory = ecosystem.read(path, io.BytesIO(content))
     except BadDatabase:
         return None
-    assert time.perf_counter() - begin < SECONDS
+    assert time.process_time() - begin < SECONDS
     assert inventory is not None
     assert inventory.problem is None or len(inventory.problem) < 3000
     return inventory

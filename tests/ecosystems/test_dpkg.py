@@ -367,9 +367,9 @@ def test_an_empty_database_is_no_problem() -> None:
     ],
 )
 def test_hostile_content_is_read_in_linear_time(content: bytes) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     inventory = read(content)
-    assert time.perf_counter() - begin < 20
+    assert time.process_time() - begin < 20
     assert inventory.packages == ()
     assert inventory.problem is not None
     assert len(inventory.problem) < 1000
