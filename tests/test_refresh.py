@@ -301,6 +301,7 @@ def test_how_the_part_stands_is_recorded(world: World) -> None:
         rows=3,
         last_success=NOON,
         last_attempt=NOON,
+        loaded=NOON,
         published=1_735_984_800.0,
     )
     assert [mark.url for mark in world.part.fingerprints] == [ALL]

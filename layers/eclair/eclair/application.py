@@ -343,6 +343,7 @@ class Application:
             advisories=ports.advisories,
             feeds=ports.feeds,
             clock=self.clock,
+            feeds_in_use=frozenset(self.settings.feeds),
         )
 
 

@@ -689,9 +689,10 @@ class FeedPart:
     """A part of a feed that is fetched and loaded together, and how it stands.
 
     `supported` maps each namespace the part speaks for to True, or to False where the release is out of support.
-    `closed` says that a first complete load has ended. `revision` names the loaded content, `published` is the latest
-    date that the vendor gives it. `cursor` is where an incremental load goes on. `unread` counts the records that could
-    not be read. `held` says that `failure` is a withdrawal of so much that it is not believed until it is accepted.
+    `closed` says that a first complete load has ended. `revision` names the content `loaded` then, `published` is the
+    latest date that the vendor gives it. `cursor` is where an incremental load goes on. `unread` counts the records
+    that could not be read. `held` says that `failure` is a withdrawal of so much that it is not believed until it is
+    accepted.
     """
 
     feed: str
@@ -704,6 +705,7 @@ class FeedPart:
     last_success: float = 0.0
     last_attempt: float = 0.0
     failure: str = ""
+    loaded: float = 0.0
     published: float = 0.0
     cursor: str = ""
     unread: int = 0

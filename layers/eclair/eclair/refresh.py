@@ -224,6 +224,7 @@ class _Run:
             supported=tuple(self._supported(now)),
             fingerprints=collected.fingerprints,
             revision=_revision(collected.fingerprints),
+            loaded=now,
             published=_published(collected.fingerprints),
             closed=True,
             rows=self._tally.rows,

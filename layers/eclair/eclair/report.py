@@ -17,7 +17,7 @@ import orjson
 
 from eclair import ecosystems, feeds
 from eclair.errors import BadRequest, NotFound
-from eclair.feeds import Feed
+from eclair.health import FeedList, FeedReport, feed_list, feed_report, standing
 from eclair.model import (
     UNREADABLE,
     CoverageState,
@@ -50,8 +50,6 @@ from eclair.model import (
 from eclair.ports import Advisories, Clock, Feeds, Images, Layers, Sets
 from eclair.verdict import HIDING, SHOWN, key_ranges, shown, worst
 
-STALE_AFTER = 7 * 86400.0
-"""Seconds after the last success from which a feed is stale."""
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
 MAX_BYTES = 4_500_000
@@ -446,22 +444,6 @@ def _uncompared(instances: Iterable[_Instance]) -> tuple[list[ImagePackage], int
     return unreadable, third_party
 
 
-def standing(part: FeedPart, now: float) -> tuple[CoverageState, str]:
-    """Say how a feed part stands as a whole, and why."""
-    if not part.last_success and part.failure:
-        return CoverageState.FAILED, f"feed {part.feed} never loaded: {part.failure}"
-    if not part.closed and not part.last_attempt and not part.last_success:
-        return CoverageState.MISSING, f"feed {part.feed} ({part.name}) is not loaded: enable it, or refresh it"
-    if not part.closed:
-        return CoverageState.LOADING, f"the first load of feed {part.feed} ({part.name}) has not ended"
-    failed = f"the last attempt failed: {part.failure}" if part.failure else ""
-    age = now - part.last_success
-    if age > STALE_AFTER:
-        old = f"feed {part.feed} was last loaded {age / 86400:.0f} days ago"
-        return CoverageState.STALE, f"{old}; {failed}" if failed else old
-    return CoverageState.OK, failed
-
-
 # --- layers, images, vulnerabilities, feeds --------------------------------------------------------------------------
 
 
@@ -591,31 +573,6 @@ class AffectedImages:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FeedReport:
-    """How one part of a feed stands; times and ages in seconds, None before the first time."""
-
-    feed: str
-    part: str
-    state: CoverageState
-    detail: str
-    revision: str
-    rows: int
-    closed: bool
-    last_success: float | None
-    last_attempt: float | None
-    age_seconds: float | None
-    failure: str
-    supported: Mapping[str, bool]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeedList:
-    """All feeds, part by part."""
-
-    feeds: tuple[FeedReport, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """The use case over its ports."""
 
@@ -625,6 +582,7 @@ class Report:
     advisories: Advisories
     feeds: Feeds
     clock: Clock
+    feeds_in_use: frozenset[str] = frozenset()
 
     def layer(self, digest: Digest, *, page: str | None = None, limit: int = MAX_LIMIT) -> LayerReport:
         """Report what was read from a layer. Raises `NotFound`."""
@@ -740,18 +698,13 @@ class Report:
         return AffectedImages(vulnerability=vulnerability, images=found.items, next=found.next)
 
     def list_feeds(self) -> FeedList:
-        """Report how each feed part stands; one that may not exist at the vendor's is listed once it was loaded."""
-        now = self.clock()
-        return FeedList(
-            feeds=tuple(_feed_report(part, now) for feed in feeds.load().values() for part in self._parts(feed))
-        )
+        """Report how the feeds stand."""
+        return feed_list(feeds.load().values(), self.feeds, self.clock, self.feeds_in_use)
 
-    def _parts(self, feed: Feed) -> Iterator[FeedPart]:
-        stored = {part.name: part for part in self.feeds.parts(feed.name)}
-        for part in feed.parts:
-            if part.name in stored or not part.probe:
-                yield stored.pop(part.name, FeedPart(feed=feed.name, name=part.name))
-        yield from stored.values()
+    def feed(self, feed: str, part: str) -> FeedReport:
+        """Report how one part of a feed stands."""
+        stored = self.feeds.part(feed, part) or FeedPart(feed=feed, name=part)
+        return feed_report(stored, self.clock())
 
 
 class _Walk:
@@ -898,24 +851,6 @@ def _statement_report(statement: Statement) -> StatementReport:
         stream=statement.stream,
         marks=statement.marks,
         revision=statement.revision,
-    )
-
-
-def _feed_report(part: FeedPart, now: float) -> FeedReport:
-    state, detail = standing(part, now)
-    return FeedReport(
-        feed=part.feed,
-        part=part.name,
-        state=state,
-        detail=detail,
-        revision=part.revision,
-        rows=part.rows,
-        closed=part.closed,
-        last_success=part.last_success or None,
-        last_attempt=part.last_attempt or None,
-        age_seconds=now - part.last_success if part.last_success else None,
-        failure=part.failure,
-        supported=dict(part.supported),
     )
 
 
