@@ -16,11 +16,11 @@ VIM, GVIM = (PackageKey(scheme="rpm", namespace="ol:9", kind=Kind.BINARY, name=n
 
 
 def fixed(version: str, stream: str = "") -> Claim:
-    return Claim(versions=Range(fixed=version), state=State.FIXED, stream=stream)
+    return Claim(ranges=(Range(fixed=version),), state=State.FIXED, stream=stream)
 
 
-OPEN = Claim(versions=Range(), state=State.AFFECTED)
-NEVER = Claim(versions=None, state=State.NOT_AFFECTED)
+OPEN = Claim(ranges=(Range(),), state=State.AFFECTED)
+NEVER = Claim(state=State.NOT_AFFECTED)
 
 
 def erratum(*cves: str, id_: str = "E-1", severity: Severity = Severity.LOW, aliases: Sequence[str] = ()) -> Erratum:
@@ -131,7 +131,7 @@ def test_the_order_of_records_is_no_change(claims: list[Claim]) -> None:
     [
         ("CVE-2018-1000156", ("CVE-2018-1000156",)),
         ("CVE:00001:CVE-2019-16168", ("CVE-2019-16168",)),
-        ("CVE_2019-2426, CVE-2017-17434-1", ("CVE-2019-2426", "CVE-2017-17434")),
+        ("CVE_2019-2426, CVE-2017-17434-1", ("CVE-2017-17434", "CVE-2019-2426")),
         ("RHSA-2011:1245", ()),
         ("CVE-2018-", ()),
         ("CVE-2020-0001 CVE-2020-0001", ("CVE-2020-0001",)),

@@ -6,7 +6,7 @@ and package, because a vendor may list the same erratum twice; statements are ma
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -42,7 +42,10 @@ _CVE: Final = re.compile(r"CVE[-_]([0-9]{4})[-_]([0-9]{4,19})", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erratum:
-    """What an erratum says whatever the package; without `vulnerabilities` a finding is about the erratum itself."""
+    """What an erratum says whatever the package; without `vulnerabilities` a finding is about the erratum itself.
+
+    Vulnerabilities and aliases are sorted, so that their order in a document makes no difference.
+    """
 
     id: str
     vulnerabilities: tuple[str, ...] = ()
@@ -52,10 +55,10 @@ class Erratum:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """What an erratum says of a package: the range in which it is affected, or (None) that it is not."""
+    """What an erratum says of a package: the ranges in which it is affected; without any it is not."""
 
-    versions: Range | None
     state: State
+    ranges: tuple[Range, ...] = ()
     stream: str = ""
     raw_state: str = ""
     fix_channel: str | None = None
@@ -116,9 +119,8 @@ def statements(feed: str, rows: Iterable[Row], revision: str) -> Iterator[Statem
 
 
 def cves(*texts: str) -> tuple[str, ...]:
-    """Return the CVE ids in texts, each once, in their order: `CVE_2019-2426`, `CVE-2017-17434-1`, remarks around."""
-    found = (f"CVE-{year}-{number}" for text in texts for year, number in _CVE.findall(text))
-    return tuple(dict.fromkeys(found))
+    """Return the CVE ids in texts, each once, sorted: `CVE_2019-2426`, `CVE-2017-17434-1`, remarks around."""
+    return tuple(sorted({f"CVE-{year}-{number}" for text in texts for year, number in _CVE.findall(text)}))
 
 
 def severity(word: str) -> Severity:
@@ -128,40 +130,62 @@ def severity(word: str) -> Severity:
 
 def _statement(feed: str, rows: Sequence[Row], revision: str) -> Statement:
     """Return what the rows of one erratum about one package in one stream say together."""
-    first = rows[0]
-    ranges = {versions for alike in _by_erratum(rows) for versions in _ranges(alike)}
-    if any(versions.fixed for versions in ranges):
-        ranges.discard(Range())  # one of its repositories has the fix: a package with it is not affected
-    severity = min((row.erratum.severity for row in rows), key=lambda severity: severity.rank)
-    named = {vulnerability for row in rows for vulnerability in row.erratum.vulnerabilities}
+    package, claim, erratum = rows[0] if len(rows) == 1 else _joined(rows)
     return Statement(
         feed=feed,
-        id=first.erratum.id,
-        package=first.package,
-        vulnerabilities=tuple(sorted(named)) or (first.erratum.id,),
-        effect=Effect.AFFECTED if ranges else Effect.NOT_AFFECTED,
-        ranges=tuple(sorted(ranges, key=_order)),
-        state=min((row.claim.state for row in rows), key=_URGENCY.index),
-        severity=severity,
-        severity_source="" if severity is Severity.UNKNOWN else feed,
-        raw_state="; ".join(sorted({row.claim.raw_state for row in rows} - {""})),
-        aliases=tuple(sorted({alias for row in rows for alias in row.erratum.aliases})),
-        fix_channel=next((row.claim.fix_channel for row in rows if row.claim.fix_channel), None),
-        stream=first.claim.stream,
+        id=erratum.id,
+        package=package,
+        vulnerabilities=erratum.vulnerabilities or (erratum.id,),
+        effect=Effect.AFFECTED if claim.ranges else Effect.NOT_AFFECTED,
+        ranges=claim.ranges,
+        state=claim.state,
+        severity=erratum.severity,
+        severity_source="" if erratum.severity is Severity.UNKNOWN else feed,
+        raw_state=claim.raw_state,
+        aliases=erratum.aliases,
+        fix_channel=claim.fix_channel,
+        stream=claim.stream,
         revision=revision,
     )
 
 
-def _by_erratum(rows: Iterable[Row]) -> Collection[Sequence[Claim]]:
-    claims: dict[Erratum, list[Claim]] = {}
+def _joined(rows: Sequence[Row]) -> Row:
+    """Return several rows about one package in one stream as one."""
+    claims = [row.claim for row in rows]
+    errata = tuple(dict.fromkeys(row.erratum for row in rows))
+    claim = Claim(
+        state=min((claim.state for claim in claims), key=_URGENCY.index),
+        ranges=_ranges(rows),
+        stream=claims[0].stream,
+        raw_state="; ".join(sorted({claim.raw_state for claim in claims} - {""})),
+        fix_channel=next((claim.fix_channel for claim in claims if claim.fix_channel), None),
+    )
+    if len(errata) == 1:
+        return Row(rows[0].package, claim, errata[0])
+    erratum = Erratum(
+        id=errata[0].id,
+        vulnerabilities=tuple(sorted({cve for erratum in errata for cve in erratum.vulnerabilities})),
+        severity=min((erratum.severity for erratum in errata), key=_severity_rank),
+        aliases=tuple(sorted({alias for erratum in errata for alias in erratum.aliases})),
+    )
+    return Row(rows[0].package, claim, erratum)
+
+
+def _severity_rank(severity: Severity) -> int:
+    return severity.rank
+
+
+def _ranges(rows: Iterable[Row]) -> tuple[Range, ...]:
+    ranges: dict[Erratum, set[Range]] = {}
     for row in rows:
-        claims.setdefault(row.erratum, []).append(row.claim)
-    return claims.values()
+        ranges.setdefault(row.erratum, set()).update(row.claim.ranges)
+    found = {versions for said in ranges.values() for versions in _of_one_erratum(said)}
+    if any(versions.fixed for versions in found):
+        found.discard(Range())  # one of its repositories has the fix: a package with it is not affected
+    return tuple(sorted(found, key=_order))
 
 
-def _ranges(claims: Iterable[Claim]) -> Iterator[Range]:
-    """Yield the ranges of one erratum."""
-    ranges = {claim.versions for claim in claims if claim.versions is not None}
+def _of_one_erratum(ranges: set[Range]) -> Iterator[Range]:
     fixes = [versions.fixed for versions in ranges if versions.fixed and versions == Range(fixed=versions.fixed)]
     yield from ranges.difference(Range(fixed=fixed) for fixed in fixes)
     yield from (Range(fixed=fixed) for fixed in release_marks.joined(fixes))

@@ -144,7 +144,7 @@ def _read(id_: str, update: updateinfo.Update | BadFeed, release: str, stream: s
     # A package is listed once for each architecture, nearly always at the same version.
     claims = {
         (build.name, build.evr): Claim(
-            versions=Range(fixed=build.evr), state=State.FIXED, stream=stream, raw_state=raw_state
+            ranges=(Range(fixed=build.evr),), state=State.FIXED, stream=stream, raw_state=raw_state
         )
         for build in update.builds
     }

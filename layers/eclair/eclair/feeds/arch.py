@@ -60,7 +60,7 @@ def _erratum(group: Mapping[str, object], name: str) -> Erratum:
         id=name,
         vulnerabilities=cves(*issues),
         severity=severity(words(group.get("severity"))),
-        aliases=tuple(advisories),
+        aliases=tuple(sorted(advisories)),
     )
 
 
@@ -74,11 +74,11 @@ def _claim(group: Mapping[str, object]) -> Claim:
     # A word that we do not know must not read as "not affected".
     state = STATES.get(status, State.UNDER_INVESTIGATION)
     if state is State.NOT_AFFECTED:
-        return Claim(versions=None, state=state, raw_state=status)
+        return Claim(state=state, raw_state=status)
     if state is not State.FIXED:
-        return Claim(versions=Range(), state=state, raw_state=status)
+        return Claim(ranges=(Range(),), state=state, raw_state=status)
     return Claim(
-        versions=Range(fixed=text(group.get("fixed"), "a fixed version")),
+        ranges=(Range(fixed=text(group.get("fixed"), "a fixed version")),),
         state=state,
         raw_state=status,
         fix_channel="testing" if status == FIX_IN_TESTING else None,

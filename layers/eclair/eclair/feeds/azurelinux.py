@@ -95,9 +95,9 @@ def _claim(definition: oval.Definition, states: Sequence[oval.State]) -> Claim:
     patchable = words(definition.facts.get("patchable"))
     raw_state = f"patchable: {patchable}"
     if patchable.lower() == NOT_AFFECTED:
-        return Claim(versions=None, state=State.NOT_AFFECTED, raw_state=raw_state)
+        return Claim(state=State.NOT_AFFECTED, raw_state=raw_state)
     versions = oval.versions(states)
-    return Claim(versions=versions, state=State.FIXED if versions.fixed else State.AFFECTED, raw_state=raw_state)
+    return Claim(ranges=(versions,), state=State.FIXED if versions.fixed else State.AFFECTED, raw_state=raw_state)
 
 
 FEED: Final[Feed] = AzureLinux()

@@ -79,7 +79,7 @@ def _claims(definition: oval.Definition) -> Iterator[tuple[PackageKey, Claim]]:
         found = True
         fixed = text(earlier[2], "a fixed version")
         stream = _stream(fixed, _first(_MODULE, comments))
-        claim = Claim(versions=Range(fixed=fixed), state=State.FIXED, stream=stream, raw_state=raw_state)
+        claim = Claim(ranges=(Range(fixed=fixed),), state=State.FIXED, stream=stream, raw_state=raw_state)
         yield _package(earlier[1], release[1]), claim
     if not found:
         raise BadFeed("a definition without a package or a release")

@@ -98,10 +98,10 @@ def _rated(score: object) -> Severity:
 def _claim(row: Mapping[str, object]) -> Claim:
     status, fixed = words(row.get("status")), row.get("res_ver")
     if status == NOT_AFFECTED:
-        return Claim(versions=None, state=State.NOT_AFFECTED, raw_state=status)
+        return Claim(state=State.NOT_AFFECTED, raw_state=status)
     if fixed is not None and fixed not in NO_VERSION:
-        return Claim(versions=Range(fixed=text(fixed, "a fixed version")), state=State.FIXED, raw_state=status)
-    return Claim(versions=Range(), state=State.AFFECTED, raw_state=status)
+        return Claim(ranges=(Range(fixed=text(fixed, "a fixed version")),), state=State.FIXED, raw_state=status)
+    return Claim(ranges=(Range(),), state=State.AFFECTED, raw_state=status)
 
 
 # --- OVAL ------------------------------------------------------------------------------------------------------------
@@ -143,14 +143,14 @@ def _fixes(definition: oval.Definition, release: str) -> Iterator[tuple[PackageK
         raise BadFeed("a definition without a package")
     for found in earlier:
         fixed = text(found[2], "a fixed version")
-        yield _package(found[1], release), Claim(versions=Range(fixed=fixed), state=State.FIXED)
+        yield _package(found[1], release), Claim(ranges=(Range(fixed=fixed),), state=State.FIXED)
 
 
 def _errata_ids(definition: oval.Definition) -> tuple[str, ...]:
     """Return the names of the erratum: `PHSA:00001:3.0:0036` of the year 2019 is PHSA-2019-3.0-0036."""
     year = definition.facts.get("issued", "")[:4]
     parts = (reference.split(":") for reference in definition.ids("PHSA"))
-    return tuple(f"PHSA-{year}-{part[2]}-{part[3]:0>4}" for part in parts if len(part) == 4 and year)
+    return tuple(sorted(f"PHSA-{year}-{part[2]}-{part[3]:0>4}" for part in parts if len(part) == 4 and year))
 
 
 FEED: Final[Feed] = Photon()

@@ -67,7 +67,7 @@ NO_FIX_STATES: Final[Mapping[str, State]] = {
     "Will not fix": State.WILL_NOT_FIX,
 }
 
-EVERY_VERSION: Final = Range()
+EVERY_VERSION: Final[tuple[Range, ...]] = (Range(),)
 
 _PLATFORM: Final = re.compile(
     r"cpe:/[ao]:redhat:(?:"
@@ -441,13 +441,13 @@ def _claim_rows(cve: str, claimed: _Claimed) -> Iterator[Row]:
 
 
 def _claim(component: csaf.Component, ground: _Ground, stream: str) -> Claim:
-    versions: Range | None = EVERY_VERSION
+    ranges = EVERY_VERSION
     if ground.state is State.NOT_AFFECTED:
-        versions = None
+        ranges = ()
     elif ground.state is State.FIXED:
-        versions = Range(fixed=text(component.version, "a fixed version"))
+        ranges = (Range(fixed=text(component.version, "a fixed version")),)
     return Claim(
-        versions=versions,
+        ranges=ranges,
         state=ground.state,
         stream=stream,
         raw_state=ground.raw_state,

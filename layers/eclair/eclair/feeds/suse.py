@@ -164,15 +164,15 @@ class _Reading:
     def _claim(self, check: oval.Check, channel: str) -> Iterator[tuple[PackageKey, Claim]]:
         state = check.state
         if state.version == NEVER:
-            yield self._package(check.name), Claim(versions=None, state=State.NOT_AFFECTED, raw_state="not affected")
+            yield self._package(check.name), Claim(state=State.NOT_AFFECTED, raw_state="not affected")
         elif (state.relation, state.evr) == EVERY_VERSION:
-            yield self._package(check.name), Claim(versions=Range(), state=State.AFFECTED, raw_state="affected")
+            yield self._package(check.name), Claim(ranges=(Range(),), state=State.AFFECTED, raw_state="affected")
         elif state.relation:
             versions = oval.versions([state])
             yield (
                 self._package(check.name),
                 Claim(
-                    versions=versions,
+                    ranges=(versions,),
                     state=State.FIXED if versions.fixed else State.AFFECTED,
                     raw_state="fixed" if versions.fixed else "affected",
                     fix_channel=channel or None,
