@@ -61,10 +61,10 @@ HOSTILE = {
 
 @pytest.mark.parametrize("document", HOSTILE.values(), ids=HOSTILE.keys())
 def test_what_cannot_be_read_is_refused_soon(document: bytes) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(BadDatabase, match="JSON document"):
         read(document)
-    assert time.perf_counter() - begin < 5
+    assert time.process_time() - begin < 5
 
 
 @pytest.mark.parametrize("document", [b"[]", b'"a"', b"1", b"null"])

@@ -51,11 +51,11 @@ def test_the_purl_names_the_package_or_what_is_given_instead() -> None:
     assert with_qualifiers == "pkg:npm/n@2?platform=java"
 
 
-@pytest.mark.parametrize("value", [None, 1, b"bytes", "", "x" * 4097, "a\nb", "\ud800"])
+@pytest.mark.parametrize("value", [None, 1, b"bytes", "", " ", " / ", "/a", "a/ ", "x" * 4097, "a\nb", "\ud800"])
 def test_what_is_not_fit_to_be_a_name_is_refused(value: object) -> None:
     with pytest.raises(BadDatabase, match="name"):
         word(value, "name")
 
 
-def test_a_name_is_returned_as_it_is() -> None:
-    assert word("ünicode name", "name") == "ünicode name"
+def test_a_name_is_returned_without_blanks_around_it() -> None:
+    assert word(" ünicode name ", "name") == "ünicode name"

@@ -118,7 +118,7 @@ def test_what_is_no_semantic_version_has_no_key(version: str) -> None:
 
 @pytest.mark.parametrize("part", ["1", "1.", "-", "1.2.3-", "a.", "+", "é"])
 def test_a_hostile_string_is_refused_at_once(part: str) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(BadVersion, match="no semantic version"):
         key(part * (1_000_000 // len(part)))
-    assert time.perf_counter() - begin < 0.1
+    assert time.process_time() - begin < 0.1

@@ -60,10 +60,10 @@ HOSTILE = {
 
 @pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE.keys())
 def test_damage_is_named(content: bytes) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(BadDatabase):
         read(content)
-    assert time.perf_counter() - begin < 5
+    assert time.process_time() - begin < 5
 
 
 @given(st.dictionaries(st.sampled_from(["name", "version", "subdir"]), st.none() | st.text() | st.integers()))

@@ -147,10 +147,10 @@ HOSTILE = {
 @pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE.keys())
 @pytest.mark.parametrize("path", [PATH, "app/packages.lock.json"])
 def test_damage_is_named(content: bytes, path: str) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(BadDatabase):
         read(content, path)
-    assert time.perf_counter() - begin < 5
+    assert time.process_time() - begin < 5
 
 
 @given(

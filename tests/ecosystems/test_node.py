@@ -134,17 +134,17 @@ HOSTILE = {
 
 @pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE.keys())
 def test_damage_is_named(content: bytes) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(BadDatabase):
         read("node_modules/n/package.json", content)
-    assert time.perf_counter() - begin < 3
+    assert time.process_time() - begin < 3
 
 
 @pytest.mark.parametrize("part", ["node_modules/", "node_modules/a/", "@", "test/", "/"])
 def test_a_path_of_many_folders_is_read_in_linear_time(part: str) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     read(f"{part * 100_000}package.json", document())
-    assert time.perf_counter() - begin < 1
+    assert time.process_time() - begin < 1
 
 
 @given(st.binary(max_size=100))

@@ -102,16 +102,16 @@ HOSTILE = {
 
 @pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE.keys())
 def test_damage_is_named(content: bytes) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(BadDatabase):
         read(content)
-    assert time.perf_counter() - begin < 5
+    assert time.process_time() - begin < 5
 
 
 def test_entries_that_are_nothing_but_damage_are_given_up() -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     inventory = read(b"[" + b"0," * 900_000 + b"0]")
-    assert time.perf_counter() - begin < 3
+    assert time.process_time() - begin < 3
     assert inventory.packages == ()
     assert "the rest was not read" in str(inventory.problem)
 

@@ -96,10 +96,10 @@ HOSTILE = {
 
 @pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE.keys())
 def test_a_specification_that_names_nothing_is_damage(content: bytes) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(BadDatabase, match=r"name|version"):
         read(f"{FOLDER}/a.gemspec", content)
-    assert time.perf_counter() - begin < 3
+    assert time.process_time() - begin < 3
 
 
 @given(st.binary(max_size=200))

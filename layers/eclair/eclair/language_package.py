@@ -17,14 +17,19 @@ LONGEST_WORD: Final = 4096
 
 
 def word(value: object, what: str) -> str:
-    """Return a name or version that a file tells. Raises `BadDatabase` where it is not fit to be one."""
-    if not isinstance(value, str) or not value:
+    """Return a name or version that a file tells, without blanks around it.
+
+    Raises `BadDatabase` where it is not fit to be one; no package URL can hold a slash at an end.
+    """
+    if not isinstance(value, str) or not value.strip(" /"):
         raise BadDatabase(f"{what} is no text")
     if len(value) > LONGEST_WORD:
         raise BadDatabase(f"{what} of {len(value)} characters")
     if not value.isprintable():
         raise BadDatabase(f"{what} {value[:60]!a} has control characters")
-    return value
+    if value.strip().strip("/") != value.strip():
+        raise BadDatabase(f"{what} {value[:60]!r} begins or ends with a slash")
+    return value.strip()
 
 
 def language_features(ecosystem: Ecosystem, package: Package, namespace: str, name: str) -> tuple[Feature, ...]:
