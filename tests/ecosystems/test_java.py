@@ -284,6 +284,12 @@ def test_versions_without_a_key_are_compared() -> None:
     ] == ["<", ">", "="]
 
 
+@pytest.mark.parametrize(("version", "is_comparable"), [("1.0", True), ("0.0.0.M2", True), ("", False)])
+def test_a_version_without_a_key_has_a_place_among_others_all_the_same(version: str, *, is_comparable: bool) -> None:
+    (feature,) = ECOSYSTEM.features(package("lib", version), "maven")
+    assert ecosystems.is_comparable(feature) is is_comparable
+
+
 def statement(**versions: str) -> Statement:
     return Statement(
         feed="osv",

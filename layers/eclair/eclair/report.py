@@ -19,7 +19,6 @@ from eclair import ecosystems, feeds
 from eclair.errors import BadRequest, NotFound
 from eclair.health import FeedList, FeedReport, feed_list, feed_report, standing
 from eclair.model import (
-    UNREADABLE,
     CoverageState,
     Digest,
     Distribution,
@@ -438,7 +437,7 @@ def _uncompared(instances: Iterable[_Instance]) -> tuple[list[ImagePackage], int
     """Return the packages whose versions cannot be read, and how many others have nothing to be matched by."""
     unreadable, third_party = [], 0
     for instance in instances:
-        if any(feature.key == UNREADABLE for feature in instance.features):
+        if not all(map(ecosystems.is_comparable, instance.features)):
             unreadable.append(instance.package)
         third_party += not instance.features
     return unreadable, third_party

@@ -135,6 +135,17 @@ def compare(ecosystem: Ecosystem, one: str, other: str) -> int:
     return (first > second) - (first < second)
 
 
+def is_comparable(feature: Feature) -> bool:
+    """Say whether the version of a feature has a place among others."""
+    if feature.key != UNREADABLE:
+        return True
+    try:
+        compare(load()[feature.package.scheme], feature.version, feature.version)
+    except BadVersion:
+        return False
+    return True
+
+
 @cache
 def analysers() -> Mapping[str, str]:
     """Return the version of each analyser, with a digest of what it is interested in, and of how layers are read."""
