@@ -17,6 +17,7 @@ from eclair.model import (
     Digest,
     Hint,
     HintKind,
+    Image,
     ImageState,
     Index,
     IndexRequest,
@@ -585,3 +586,36 @@ def test_handlers_that_interrupt_each_other_end_in_what_the_registry_says_once_r
     world.push.reconcile()
     world.index()
     check(world)
+
+
+# --- better analysers
+
+
+def test_images_that_other_analysers_read_are_queued_once_each_page_by_page() -> None:
+    world = World()
+    names = [f"registry.example.com/r{number}" for number in range(4)]
+    for number, name in enumerate(names):
+        for content in range(3):
+            digest = world.registry.add_image(name, f"{content}", [b"%d-%d" % (number, content)])
+            world.push(Hint(kind=HintKind.PUSHED, repository=Repository(name), time=NOW, tag=f"{content}"))
+            old = "new" if content == 0 else "old"
+            world.images.save_image(Image(digest=digest, state=ImageState.INDEXED, analysers=old))
+    shared = world.registry.add_image(names[0], "shared", [b"1-1"])
+    world.push(Hint(kind=HintKind.PUSHED, repository=Repository(names[0]), time=NOW, tag="shared"))
+    place: push.Place | None = push.Place()
+    looked = 0
+    while place is not None:
+        done = world.push.reindex("new", place, limit=1)
+        looked += done.images
+        place = done.next
+    assert looked == 13
+    queued = [request.digest for request in world.queues.reindexed]
+    assert len(queued) == len(set(queued)) == 8
+    assert shared in queued
+
+
+def test_an_image_that_is_not_indexed_is_not_read_again() -> None:
+    world = World()
+    world.registry.add_image(SHOP, "1.0", [b"layer"])
+    world.pushed("1.0")
+    assert world.push.reindex("new", push.Place(), limit=10).queued == 0

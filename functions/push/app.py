@@ -1,7 +1,7 @@
 """Follow what registries and people say was pushed or deleted, and reconcile on schedule.
 
-Started by EventBridge with an *ECR Image Action*, by Scheduler with `{"reconcile": true}`, and by API Gateway with a
-registry's webhook or a posted reference.
+Started by EventBridge with an *ECR Image Action*, by Scheduler with `{"reconcile": true}`, by an operator with
+`{"reindex": {}}`, and by API Gateway with a registry's webhook or a posted reference.
 """
 
 import hmac
@@ -17,8 +17,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from eclair import events
 from eclair.adapters.api import answer, resolver
 from eclair.application import Application, on_aws
+from eclair.ecosystems import generation
 from eclair.errors import Forbidden, NotFound
 from eclair.model import Hint
+from eclair.push import Place
 
 logger = Logger()
 app = resolver()
@@ -37,6 +39,8 @@ def respond(event: dict[str, Any], context: LambdaContext, application: Applicat
         return app.resolve(event, context)
     if event.get("reconcile"):
         return reconcile(event, context, application)
+    if "reindex" in event:
+        return reindex(event, context, application)
     hints = events.ecr(event)
     application.push.follow(hints)
     return {"hints": len(hints)}
@@ -51,6 +55,19 @@ def reconcile(event: dict[str, Any], context: LambdaContext, application: Applic
         remaining=lambda: context.get_remaining_time_in_millis() / 1000,
     )
     logger.info("reconciled", extra=asdict(done))
+    return asdict(done)
+
+
+def reindex(event: dict[str, Any], context: LambdaContext, application: Application) -> dict[str, Any]:
+    """Have images read again by better analysers: `{"reindex": {}}`, then with the `next` of each answer."""
+    start = event["reindex"] or {}
+    done = application.push.reindex(
+        generation(),
+        Place(repositories=start.get("repositories"), images=start.get("images")),
+        limit=int(event.get("limit", 1000)),
+        remaining=lambda: context.get_remaining_time_in_millis() / 1000,
+    )
+    logger.info("images queued to be read again", extra=asdict(done))
     return asdict(done)
 
 

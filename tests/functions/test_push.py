@@ -1,6 +1,7 @@
 """The push function: events, schedule, references and webhooks, told apart by their shape; secrets compared."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -144,3 +145,14 @@ def test_a_webhook_is_sent_again_when_the_registry_does_not_answer(fleet: Fleet)
     fleet.registry.down.add(SHOP)
     answered = invoke(fleet, quay(Authorization=SECRET))
     assert (answered["statusCode"], answered["multiValueHeaders"]["Retry-After"]) == (503, ["5"])
+
+
+def test_an_operator_has_images_read_again_by_better_analysers(fleet: Fleet) -> None:
+    fleet.push(SHOP, "1.0")
+    assert invoke(fleet, {"reindex": {}}) == {"images": 1, "queued": 0, "next": None}
+    (member,) = fleet.ports.images.members_of(SHOP).items
+    image = fleet.ports.images.image(member.digest)
+    assert image is not None
+    fleet.ports.images.save_image(replace(image, analysers="of yesterday"))
+    assert invoke(fleet, {"reindex": None, "limit": 5}) == {"images": 1, "queued": 1, "next": None}
+    assert [request.digest for request in fleet.ports.queues.reindexed] == [member.digest]

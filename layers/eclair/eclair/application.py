@@ -25,6 +25,7 @@ from eclair.adapters.memory import (
     MemoryTopic,
 )
 from eclair.filesystem import read_layer
+from eclair.health import SHRINK
 from eclair.model import Layer, LayerReference
 from eclair.ports import (
     Advisories,
@@ -61,6 +62,7 @@ class Settings:
     index_table: str = ""
     advisories_table: str = ""
     images_queue: str = ""
+    reindex_queue: str = ""
     matches_queue: str = ""
     sets_queue: str = ""
     repositories_queue: str = ""
@@ -68,6 +70,8 @@ class Settings:
     topic: str = ""
     feeds: tuple[str, ...] = ()
     feed_mirror: str = ""
+    largest_loss: float = SHRINK
+    history: float = 0.0
     registries: tuple[str, ...] = ()
     insecure_registries: tuple[str, ...] = ()
     webhook_secret: str = ""
@@ -86,6 +90,7 @@ class Settings:
             index_table=environment.get("ECLAIR_INDEX_TABLE", ""),
             advisories_table=environment.get("ECLAIR_ADVISORIES_TABLE", ""),
             images_queue=environment.get("ECLAIR_IMAGES_QUEUE", ""),
+            reindex_queue=environment.get("ECLAIR_REINDEX_QUEUE", ""),
             matches_queue=environment.get("ECLAIR_MATCHES_QUEUE", ""),
             sets_queue=environment.get("ECLAIR_SETS_QUEUE", ""),
             repositories_queue=environment.get("ECLAIR_REPOSITORIES_QUEUE", ""),
@@ -93,6 +98,8 @@ class Settings:
             topic=environment.get("ECLAIR_TOPIC", ""),
             feeds=listed("ECLAIR_FEEDS"),
             feed_mirror=environment.get("ECLAIR_FEED_MIRROR", ""),
+            largest_loss=float(environment.get("ECLAIR_LARGEST_LOSS_PERCENT") or SHRINK * 100) / 100,
+            history=float(environment.get("ECLAIR_HISTORY_DAYS") or 0) * 86400,
             registries=listed("ECLAIR_REGISTRIES"),
             insecure_registries=listed("ECLAIR_INSECURE_REGISTRIES"),
             webhook_secret=environment.get("ECLAIR_WEBHOOK_SECRET", ""),
@@ -177,7 +184,7 @@ class AwsPorts:
     def advisories(self) -> Advisories:
         from eclair.adapters.dynamodb_advisories import DynamoAdvisories
 
-        return DynamoAdvisories(self._advisories_table)
+        return DynamoAdvisories(self._advisories_table, keep=self._settings.history)
 
     @cached_property
     def feeds(self) -> Feeds:
@@ -194,6 +201,7 @@ class AwsPorts:
         settings = self._settings
         urls = QueueUrls(
             index=settings.images_queue,
+            reindex=settings.reindex_queue,
             match=settings.matches_queue,
             judge=settings.sets_queue,
             notify=settings.repositories_queue,
@@ -294,6 +302,7 @@ class Application:
             queues=ports.queues,
             clock=self.clock,
             each=ThreadPoolExecutor(self._writers).map if self._writers > 1 else map,
+            shrink=self.settings.largest_loss,
         )
 
     @property

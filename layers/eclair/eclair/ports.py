@@ -247,6 +247,9 @@ class Queues(Protocol):
 
     def index(self, requests: Sequence[IndexRequest]) -> None: ...
 
+    def reindex(self, requests: Sequence[IndexRequest]) -> None:
+        """Have images read again, a few at a time, so that those that were just pushed need not wait for them."""
+
     def set_aside(self, record: str, reason: str) -> None:
         """Leave a stream record that failed, JSON as it came, to be matched again, then dead-lettered."""
 

@@ -63,6 +63,23 @@ class Reconciled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a walk over all images stands: at a page of the repositories, and in there at a page of the images."""
+
+    repositories: str | None = None
+    images: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reindexing:
+    """How many images were looked at and `queued`, and where to go on, if there are more."""
+
+    images: int = 0
+    queued: int = 0
+    next: Place | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Push:
     """The use case over its ports."""
 
@@ -350,6 +367,41 @@ class Push:
         while page.next:
             page = self.images.members_of(repository, page=page.next)
             yield from page.items
+
+    # --- what better analysers would read otherwise
+
+    def reindex(
+        self, generation: str, start: Place, *, limit: int, remaining: Callable[[], float] = lambda: float("inf")
+    ) -> Reindexing:
+        """Queue images that analysers of another generation read, until `limit` are queued or time runs out.
+
+        An image is queued once for all its repositories, in the first one that the walk comes to.
+        """
+        done = Reindexing(next=start)
+        while done.next is not None and done.queued < limit and remaining() > RESERVE:
+            done = self._reindex_page(generation, done, done.next)
+        return done
+
+    def _reindex_page(self, generation: str, done: Reindexing, at: Place) -> Reindexing:
+        repositories = self.images.repositories(page=at.repositories, limit=1)
+        following = Place(repositories=repositories.next) if repositories.next else None
+        images, requests = 0, []
+        for repository in repositories.items:
+            page = self.images.members_of(repository, page=at.images)
+            stale = (member for member in page.items if self._is_stale(member, generation))
+            requests = [IndexRequest(repository=repository, digest=member.digest) for member in stale]
+            images = len(page.items)
+            if page.next:
+                following = replace(at, images=page.next)
+        self.queues.reindex(requests)
+        return Reindexing(images=done.images + images, queued=done.queued + len(requests), next=following)
+
+    def _is_stale(self, member: Membership, generation: str) -> bool:
+        """Say whether the image was read by others, and this is the repository it is asked for in."""
+        image = self.images.image(member.digest)
+        if image is None or image.state is not ImageState.INDEXED or image.analysers == generation:
+            return False
+        return self.images.memberships(member.digest)[:1] == (member,)
 
 
 def _share(repository: Repository, shares: int) -> int:

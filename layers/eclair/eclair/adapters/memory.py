@@ -387,6 +387,7 @@ class MemoryQueues:
     """`Queues` in memory: lists that a test or a command works off."""
 
     indexed: list[IndexRequest] = field(default_factory=list)
+    reindexed: list[IndexRequest] = field(default_factory=list)
     aside: list[tuple[str, str]] = field(default_factory=list)
     judged: list[JudgeRequest] = field(default_factory=list)
     notified: list[NotifyRequest] = field(default_factory=list)
@@ -394,6 +395,9 @@ class MemoryQueues:
 
     def index(self, requests: Sequence[IndexRequest]) -> None:
         self.indexed.extend(requests)
+
+    def reindex(self, requests: Sequence[IndexRequest]) -> None:
+        self.reindexed.extend(requests)
 
     def set_aside(self, record: str, reason: str) -> None:
         self.aside.append((record, reason))

@@ -49,6 +49,7 @@ class QueueUrls:
     """Where the queues are; a function is given those it may send to, the others stay empty."""
 
     index: str = ""
+    reindex: str = ""
     match: str = ""
     judge: str = ""
     notify: str = ""
@@ -65,6 +66,9 @@ class SqsQueues:
 
     def index(self, requests: Sequence[IndexRequest]) -> None:
         self._send("index", self._urls.index, map(_message, requests))
+
+    def reindex(self, requests: Sequence[IndexRequest]) -> None:
+        self._send("reindex", self._urls.reindex, map(_message, requests))
 
     def judge(self, requests: Sequence[JudgeRequest]) -> None:
         self._send("judge", self._urls.judge, map(_message, requests))
