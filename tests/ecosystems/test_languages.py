@@ -1,6 +1,7 @@
-"""What holds for the ecosystems of all programming languages: namespaces, features, version keys, tables."""
+"""What holds for the ecosystems of all programming languages: namespaces, features, version keys, tables, an image."""
 
 import contextlib
+import json
 import time
 from pathlib import Path
 from random import Random
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eclair import ecosystems
+from eclair.cli import run
 from eclair.errors import BadVersion
 from eclair.model import UNREADABLE, Distribution, Package
 from tests.version_pairs import MAKERS, disagreements, rows
@@ -153,3 +155,20 @@ def test_every_row_of_the_tables_that_is_valid_is_agreed_with(
     invalid = {line for line in found if " ! " in line}
     assert len(invalid) == invalid_rows
     assert set(found) - invalid <= ORDERED_BY_PHP
+
+
+TYPES = {"python": "pypi", "npm": "npm", "gem": "gem"}
+"""What the expected list calls the types that are read here."""
+
+
+def test_the_packages_of_an_image_are_those_that_syft_finds(
+    shared_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = shared_data / "images"
+    listed = json.loads((images / "EXPECTED.json").read_text())["debian-app"]["language_packages"]
+    expected = {(TYPES[type_], name, version, path[1:]) for type_, name, version, path in listed if type_ in TYPES}
+    assert len(expected) == 62
+    assert run(("packages", f"oci-archive:{images}/debian-app.tar", "--format", "json")) == 0
+    packages = json.loads(capsys.readouterr().out)["packages"]
+    found = [tuple(package[part] for part in ("type", "name", "version", "path")) for package in packages]
+    assert sorted(some for some in found if some[0] in TYPES.values()) == sorted(expected)

@@ -9,8 +9,8 @@ from typing import BinaryIO, Final
 
 from eclair.errors import BadDatabase
 
-_MOST_VALUES: Final = 1_000_000
-"""Values of a document, each of which takes up to eighty bytes when read; the largest real ones have some 100,000."""
+_MOST_VALUES: Final = 500_000
+"""Values of a document, each of which takes up to eighty bytes when read; the largest real ones have some 200,000."""
 
 
 def read_json(content: BinaryIO, largest: int) -> object:

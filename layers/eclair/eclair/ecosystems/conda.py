@@ -20,7 +20,7 @@ _FOLDER: Final = "conda-meta"
 _SUFFIX: Final = ".json"
 _INTEREST: Final = Interest(suffixes=(f"{_FOLDER}/*{_SUFFIX}",))
 
-_LARGEST: Final = 32 << 20
+_LARGEST: Final = 16 << 20
 """Bytes of a document, which lists the package's files; the largest have some ten million."""
 
 

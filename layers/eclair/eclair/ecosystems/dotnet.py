@@ -26,7 +26,7 @@ _DEPENDENCIES: Final = ".deps.json"
 _LOCK: Final = "packages.lock.json"
 _INTEREST: Final = Interest(names=frozenset((_LOCK,)), suffixes=(_DEPENDENCIES,))
 
-_LARGEST: Final = 32 << 20
+_LARGEST: Final = 8 << 20
 """Bytes of a document; those of the largest programs have some two million."""
 
 _KINDS: Final = ("package", "runtimepack")

@@ -25,7 +25,7 @@ _FILE: Final = "installed.json"
 _FOLDER: Final = "composer"
 _INTEREST: Final = Interest(names=frozenset((_FILE,)))
 
-_LARGEST: Final = 32 << 20
+_LARGEST: Final = 8 << 20
 """Bytes of the list; that of a large shop has some two million."""
 
 _METADATA: Final = r"(?:\+[!-~]++)?+"
