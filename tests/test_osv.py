@@ -3,7 +3,7 @@
 import io
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -35,7 +35,7 @@ ECOSYSTEM = "Debian"
 DEB = ecosystems.load()["deb"]
 
 
-def places(record: osv.Record) -> osv.Placed:
+def places(record: osv.Record) -> Iterator[osv.Placed]:
     for affected in record.affected:
         if affected.ecosystem == ECOSYSTEM:
             yield osv.Place(package(affected.name)), affected
@@ -175,6 +175,12 @@ def test_an_entry_may_have_vectors_of_its_own() -> None:
     assert (statement.severity, statement.severity_source) == (Severity.CRITICAL, "tests cvss 3.1")
 
 
+def test_what_nobody_asked_about_is_left_out_but_something_is_said() -> None:
+    records = [record(f"A-{name}", entry(ECOSYSTEM, name, *until("2"))) for name in ("foo", "bar", "baz")]
+    found = osv.said(io.BytesIO(zipped(records)), "all.zip", DIALECT, "r1", {package("baz")}.__contains__)
+    assert list(found) == [read(*records)[0], read(*records)[2]]
+
+
 def test_a_tar_is_read_as_a_zip_is() -> None:
     records = [record("A-1", debian(*until("2"))), record("A-2", debian(*turns("introduced 0")))]
     assert say(tarred(records)) == say(zipped(records))
@@ -263,7 +269,8 @@ ENTRIES = st.builds(
 @given(st.lists(ENTRIES, min_size=1, max_size=2), st.sampled_from(VERSIONS))
 def test_the_affected_versions_are_those_of_the_specification(affected: list[dict[str, Any]], version: str) -> None:
     content = json.dumps(record("A-1", *affected)).encode()
-    found = tuple(osv.statements(osv.read(content), DIALECT, "r1"))
+    read = osv.read(content)
+    found = tuple(osv.statements(read, places(read), DIALECT, "r1"))
     feature = Feature(package=package("foo"), version=version, key=DEB.key(version))
     assert bool(verdicts(feature, found)) == is_vulnerable(affected, version, partial(ecosystems.compare, DEB))
 

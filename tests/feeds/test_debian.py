@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from eclair.errors import BadFeed
+from eclair.feeds import Selective
 from eclair.feeds.debian import FEED, RELEASES
-from eclair.model import Effect, Kind, PackageKey, PackageStatements, Range, Severity, State, Statement, Unread
+from eclair.model import Effect, Kind, Mark, PackageKey, PackageStatements, Range, Severity, State, Statement, Unread
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "feeds"
 TRACKER = SAMPLES / "mirror-1" / "security-tracker.debian.org" / "tracker" / "data" / "json"
@@ -117,6 +118,24 @@ def test_the_whole_tracker_is_read(shared_data: Path) -> None:
     packages = [some for some in said if isinstance(some, PackageStatements)]
     assert sum(len(package.statements) for package in packages) == 131_325
     assert len(digests(packages)) == len(packages) == 11_529
+
+
+def test_what_nobody_asked_about_is_counted_only() -> None:
+    assert isinstance(FEED, Selective)
+    everything = parse(TRACKER.read_bytes())
+    [zlib] = [said for said in everything if (said.package.namespace, said.package.name) == ("debian:12", "zlib")]
+    document = io.BytesIO(TRACKER.read_bytes())
+    some = list(FEED.select(FEED.parts[0], [document], "r1", {zlib.package}.__contains__))
+    assert zlib in some
+    said = [package for package in some if isinstance(package, PackageStatements)]
+    assert digests(said).keys() == digests(everything).keys()
+    assert {package.package.name for package in said if package.statements} == {"zlib"}
+
+
+def test_a_description_may_mark_a_vulnerability() -> None:
+    row = {"description": "** DISPUTED ** A crash", "releases": {"bookworm": {"status": "open"}}}
+    [package] = parse(json.dumps({"foo": {"CVE-2024-1": row}}).encode())
+    assert package.statements[0].marks == (Mark.DISPUTED,)
 
 
 # --- each state ------------------------------------------------------------------------------------------------------

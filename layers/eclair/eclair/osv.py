@@ -96,7 +96,7 @@ class Rating(NamedTuple):
     source: str = ""
 
 
-Placed = Iterator[tuple[Place, Affected]]
+Placed = tuple[Place, Affected]
 
 
 class Dialect(NamedTuple):
@@ -107,40 +107,52 @@ class Dialect(NamedTuple):
     """
 
     feed: str
-    places: Callable[[Record], Placed]
+    places: Callable[[Record], Iterator[Placed]]
     ids: Callable[[Record], Sequence[str]]
     rating: Callable[[Record], Rating]
 
 
-def said(archive: BinaryIO, name: str, dialect: Dialect, revision: str) -> Iterator[Said]:
+def everything(_: PackageKey) -> bool:
+    """Say of every package that it is wanted."""
+    return True
+
+
+def said(
+    archive: BinaryIO, name: str, dialect: Dialect, revision: str, wanted: Callable[[PackageKey], bool] = everything
+) -> Iterator[Said]:
     """Yield what an archive of records says, record by record; `name` says in messages what is read.
 
-    Raises `BadFeed` for what is no archive, or has nothing that the dialect places.
+    A record about packages of which none is wanted is left out, but for the first one of a namespace. Raises `BadFeed`
+    for what is no archive, or has nothing that the dialect places.
     """
     skipped = Skipped(name)
     ids: set[str] = set()
-    placed = 0
+    namespaces: set[str] = set()
     for member in members(archive, name):
         try:
             record = read(member.content)
             if record.id in ids:
                 skipped.add(member.name, f"another record has the id {record.id}")
                 continue
-            found = tuple(statements(record, dialect, revision))
+            ids.add(record.id)
+            placed = () if record.withdrawn else tuple(dialect.places(record))
+            told = namespaces.issuperset(place.package.namespace for place, _ in placed)
+            if told and not any(wanted(place.package) for place, _ in placed):
+                continue
+            found = tuple(statements(record, placed, dialect, revision))
         except BadFeed as error:
             skipped.add(member.name, error)
             yield Unread(id=PurePosixPath(member.name).stem)
             continue
-        ids.add(record.id)
         if found:
-            placed += 1
+            namespaces.update(statement.package.namespace for statement in found)
             yield advisory_statements(record.id, found)
     skipped.summarise()
-    if not placed:
+    if not namespaces:
         raise BadFeed(f"{name}: of {len(ids)} records that could be read none is about a package of this feed")
 
 
-def packages(archive: BinaryIO, name: str, places: Callable[[Record], Placed]) -> Iterator[PackageKey]:
+def packages(archive: BinaryIO, name: str, places: Callable[[Record], Iterator[Placed]]) -> Iterator[PackageKey]:
     """Yield the packages that an archive's records are about, each as often as it is; for a look before `said`."""
     for member in members(archive, name):
         try:
@@ -162,19 +174,15 @@ def by_vectors(record: Record, database: str) -> Rating:
     return Rating(found.severity, f"{database} {found.method}") if found else Rating()
 
 
-def statements(record: Record, dialect: Dialect, revision: str) -> Iterator[Statement]:
-    """Yield what a record says of each package, and stream of it, that the dialect places."""
-    if record.withdrawn:
-        return
+def statements(record: Record, placed: Iterable[Placed], dialect: Dialect, revision: str) -> Iterator[Statement]:
+    """Yield what a record says of each package, and stream of it, at its places."""
     found: dict[Place, list[tuple[Range, ...]]] = {}
     before: Affected | None = None
     ranges: tuple[Range, ...] = ()
-    for place, affected in dialect.places(record):
+    for place, affected in placed:
         if affected is not before:  # it may be in several places
             before, ranges = affected, versions(affected, place.package.scheme)
         found.setdefault(place, []).append(ranges)
-    if not found:
-        return
     ids = dialect.ids(record)
     vulnerabilities = cves(ids) or (record.id,)
     aliases = tuple(sorted(set(ids).difference(vulnerabilities, (record.id,))))

@@ -18,17 +18,16 @@ from eclair import feeds as sources
 from eclair.amend import Each
 from eclair.collect import Collected, anew, collect
 from eclair.errors import BadInput, EclairError, NotFound
-from eclair.feeds import Document, Feed, Incremental, Part
+from eclair.feeds import Document, Feed, Incremental, Part, Selective
+from eclair.health import SHRINK
 from eclair.load import Loading, Tally, TooMuchGone, load_steps, load_whole
-from eclair.model import FeedPart, Fingerprint, Lease, NotifyRequest, PackageKey, RefreshRequest
+from eclair.model import FeedPart, Fingerprint, Lease, NotifyRequest, PackageKey, RefreshRequest, Said
 from eclair.ports import Advisories, Clock, Documents, Feeds, Images, Queues
 
 LEASE = 960.0
 """Seconds a lease lasts: longer than a Lambda function can run, so that no former holder still writes."""
 RESERVE = 60.0
 """Seconds to keep for closing; with less left, the rest goes to a fresh invocation."""
-SHRINK = 0.2
-"""The share of its rows that a part may lose in one refresh and still be believed."""
 FEW = 50
 """So many rows may always be lost."""
 
@@ -164,7 +163,13 @@ class _Run:
             steps = self._feed.changes(collected.part, collected.streams, self._stored.cursor, self._open, revision)
             load_steps(loading, steps, self._passed)
         else:
-            load_whole(loading, self._feed.parse(collected.part, collected.streams, revision))
+            load_whole(loading, self._said(collected, revision))
+
+    def _said(self, collected: Collected, revision: str) -> Iterator[Said]:
+        wanted = self._refresh.wanted
+        if wanted is not None and isinstance(self._feed, Selective):
+            return self._feed.select(collected.part, collected.streams, revision, wanted)
+        return self._feed.parse(collected.part, collected.streams, revision)
 
     def _limit(self) -> float:
         """Return how many statements may be withdrawn: a feed that loses many at once is probably broken."""

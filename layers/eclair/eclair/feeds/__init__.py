@@ -1,7 +1,8 @@
 """Where statements come from: one file per feed, found by being in this folder.
 
 Every feed is a `Feed`. What only some of them need are small protocols beside it: `Following` (documents that are found
-by reading others) and `Incremental` (documents that are loaded one by one, as they change).
+by reading others), `Incremental` (documents that are loaded one by one, as they change) and `Selective` (documents that
+are read faster for some packages only).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import BinaryIO, Protocol, runtime_checkable
 
-from eclair.model import AdvisoryStatements, Said, Unread
+from eclair.model import AdvisoryStatements, PackageKey, Said, Unread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +81,18 @@ class Following(Protocol):
 
     def follow(self, index: Index, content: bytes) -> tuple[Document, ...]:
         """Return what the index names, in its order. Raises `BadFeed`."""
+
+
+@runtime_checkable
+class Selective(Protocol):
+    """A feed that passes over what nobody asked about, as `eclair scan` asks about the packages of one image."""
+
+    def select(
+        self, part: Part, documents: Sequence[BinaryIO], revision: str, wanted: Callable[[PackageKey], bool]
+    ) -> Iterator[Said]:
+        """Yield what `parse` does but for records about packages of which none is wanted; still, something is said in
+        each namespace.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

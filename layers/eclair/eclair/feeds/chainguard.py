@@ -5,7 +5,7 @@ Reads the OSV records of its advisories (CGA) in the archives of osv.dev
 the other one's entries. An entry names the origin as well as each package that is built from it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import BinaryIO, Final
 
@@ -32,14 +32,19 @@ class Chainguard:
         return namespace if namespace in ECOSYSTEMS else None
 
     def parse(self, part: Part, documents: Sequence[BinaryIO], revision: str) -> Iterator[Said]:
+        return self.select(part, documents, revision, osv.everything)
+
+    def select(
+        self, part: Part, documents: Sequence[BinaryIO], revision: str, wanted: Callable[[PackageKey], bool]
+    ) -> Iterator[Said]:
         dialect = osv.Dialect(feed=self.name, places=partial(_places, part.name), ids=_ids, rating=_rating)
-        return osv.said(documents[0], part.documents[0].url, dialect, revision)
+        return osv.said(documents[0], part.documents[0].url, dialect, revision, wanted)
 
     def supported(self, namespace: str, packages: Mapping[str, int], now: float) -> bool:
         return self.speaks_for(namespace) is not None
 
 
-def _places(namespace: str, record: osv.Record) -> osv.Placed:
+def _places(namespace: str, record: osv.Record) -> Iterator[osv.Placed]:
     for affected in record.affected:
         if affected.ecosystem == ECOSYSTEMS[namespace]:
             yield osv.Place(_package(namespace, affected.name)), affected

@@ -5,15 +5,15 @@ https://security-team.debian.org/security_tracker.html): source package -> CVE -
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import BinaryIO, Final, NamedTuple
 
 from eclair.errors import BadFeed
 from eclair.feeds import Document, Feed, Part
 from eclair.json_stream import members
-from eclair.model import Effect, Kind, PackageKey, PackageStatements, Range, Severity, State, Statement, Unread
-from eclair.records import TEXT_LIMIT, Skipped, mapping, package_statements, text, words
+from eclair.model import Effect, Kind, Mark, PackageKey, PackageStatements, Range, Severity, State, Statement, Unread
+from eclair.records import TEXT_LIMIT, Skipped, mapping, marks, package_statements, text, words
 
 RELEASES: Final[Mapping[str, str]] = {
     "jessie": "8",
@@ -57,7 +57,13 @@ class Debian:
         return self.parts[0].name if namespace.startswith("debian:") else None
 
     def parse(self, part: Part, documents: Sequence[BinaryIO], revision: str) -> Iterator[PackageStatements | Unread]:
-        reading = _Reading(revision, Skipped(part.documents[0].url))
+        return self.select(part, documents, revision, lambda _: True)
+
+    def select(
+        self, part: Part, documents: Sequence[BinaryIO], revision: str, wanted: Callable[[PackageKey], bool]
+    ) -> Iterator[PackageStatements | Unread]:
+        """Yield nothing about a source package that is wanted in no release but that it is there, for `supported`."""
+        reading = _Reading(revision, Skipped(part.documents[0].url), wanted)
         for source, vulnerabilities in members(documents[0]):
             yield from reading.package(source, vulnerabilities)
         reading.finish()
@@ -71,9 +77,10 @@ class Debian:
 class _Reading:
     """One reading of the document."""
 
-    def __init__(self, revision: str, skipped: Skipped) -> None:
+    def __init__(self, revision: str, skipped: Skipped, wanted: Callable[[PackageKey], bool]) -> None:
         self._revision = revision
         self._skipped = skipped
+        self._wanted = wanted
         self._unknown_releases: set[str] = set()
         self._packages = 0
 
@@ -87,6 +94,9 @@ class _Reading:
             yield from _unread(source)
             return
         self._packages += 1
+        if not any(self._wanted(_package(source, release)) for release in RELEASES.values()):
+            yield from self._passed_over(source, rows)
+            return
         by_release: dict[str, list[Statement]] = {}
         for vulnerability, row in rows.items():
             for said in self._vulnerability(source, vulnerability, row):
@@ -97,6 +107,13 @@ class _Reading:
         for statements in by_release.values():
             yield package_statements(statements[0].package, statements)
 
+    def _passed_over(self, source: str, rows: Mapping[str, object]) -> Iterator[PackageStatements]:
+        """Yield the package for each release that is spoken of, without a statement."""
+        releases = (row.get("releases") for row in rows.values() if isinstance(row, dict))
+        codenames = {codename for some in releases if isinstance(some, dict) for codename in some}
+        for release in sorted(release for codename in codenames if (release := self._release(codename))):
+            yield PackageStatements(package=_package(source, release), statements=(), digest="")
+
     def finish(self) -> None:
         """Refuse a document of which nothing could be read."""
         self._skipped.summarise()
@@ -106,17 +123,20 @@ class _Reading:
     def _vulnerability(self, source: str, vulnerability: str, row: object) -> Iterator[Statement | Unread]:
         try:
             text(vulnerability, "an id")
-            releases = _releases(mapping(row, "a vulnerability"))
+            entry = mapping(row, "a vulnerability")
+            releases = _releases(entry)
         except BadFeed as error:
             self._skipped.add(f"{source} {vulnerability}", error)
             yield from _unread(source, vulnerability)
             return
+        marked = marks(entry.get("description"))
         for codename, status in releases.items():
             release = self._release(codename)
             if release is None:
                 continue
             try:
-                yield _statement(_package(source, release), vulnerability, mapping(status, "a status"), self._revision)
+                said = mapping(status, "a status")
+                yield _statement(_package(source, release), vulnerability, said, marked, self._revision)
             except BadFeed as error:
                 self._skipped.add(f"{source} {vulnerability} {codename}", error)
                 yield Unread(id=vulnerability, package=_package(source, release))
@@ -165,7 +185,13 @@ class _Judgement(NamedTuple):
     raw_state: str
 
 
-def _statement(package: PackageKey, vulnerability: str, status: Mapping[str, object], revision: str) -> Statement:
+def _statement(
+    package: PackageKey,
+    vulnerability: str,
+    status: Mapping[str, object],
+    marked: tuple[Mark, ...],
+    revision: str,
+) -> Statement:
     fixed = status.get("fixed_version")
     row = _Row(
         status=_word(status.get("status")),
@@ -186,6 +212,7 @@ def _statement(package: PackageKey, vulnerability: str, status: Mapping[str, obj
         severity=judgement.severity,
         severity_source="debian",
         raw_state=judgement.raw_state,
+        marks=marked,
         revision=revision,
     )
 

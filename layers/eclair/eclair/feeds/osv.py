@@ -68,19 +68,24 @@ class Osv:
         return namespace if namespace in LANGUAGES else None
 
     def parse(self, part: Part, documents: Sequence[BinaryIO], revision: str) -> Iterator[Said]:
+        return self.select(part, documents, revision, osv.everything)
+
+    def select(
+        self, part: Part, documents: Sequence[BinaryIO], revision: str, wanted: Callable[[PackageKey], bool]
+    ) -> Iterator[Said]:
         archive, url = documents[0], part.documents[0].url
         places = partial(_places, part.name)
         if part.name == MAVEN:
             groups = _only_groups(osv.packages(archive, url, places))
             places = partial(_places_of_maven, groups)
         dialect = osv.Dialect(feed=self.name, places=places, ids=_ids, rating=_rating)
-        yield from osv.said(archive, url, dialect, revision)
+        yield from osv.said(archive, url, dialect, revision, wanted)
 
     def supported(self, namespace: str, packages: Mapping[str, int], now: float) -> bool:
         return self.speaks_for(namespace) is not None
 
 
-def _places(type_: str, record: osv.Record) -> osv.Placed:
+def _places(type_: str, record: osv.Record) -> Iterator[osv.Placed]:
     """Yield the packages; an ecosystem may be followed by the address of a repository (`Maven:https://…`)."""
     mark = Mark.MALWARE if _database(record) == MALWARE else None
     for affected in record.affected:
@@ -88,7 +93,7 @@ def _places(type_: str, record: osv.Record) -> osv.Placed:
             yield osv.Place(_package(type_, affected.name), mark=mark), affected
 
 
-def _places_of_maven(groups: Mapping[str, str], record: osv.Record) -> osv.Placed:
+def _places_of_maven(groups: Mapping[str, str], record: osv.Record) -> Iterator[osv.Placed]:
     """Yield the packages, also under the unknown group where only one group has such an artifact."""
     for place, affected in _places(MAVEN, record):
         yield place, affected

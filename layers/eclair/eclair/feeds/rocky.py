@@ -5,7 +5,7 @@ know only what is fixed. Errata of special interest groups (RXSA) are about buil
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 from typing import BinaryIO, Final
@@ -37,14 +37,19 @@ class Rocky:
         return self.parts[0].name if namespace.startswith("rocky:") else None
 
     def parse(self, part: Part, documents: Sequence[BinaryIO], revision: str) -> Iterator[Said]:
+        return self.select(part, documents, revision, osv.everything)
+
+    def select(
+        self, part: Part, documents: Sequence[BinaryIO], revision: str, wanted: Callable[[PackageKey], bool]
+    ) -> Iterator[Said]:
         dialect = osv.Dialect(feed=self.name, places=_places, ids=rebuild.ids, rating=_rating)
-        return osv.said(documents[0], part.documents[0].url, dialect, revision)
+        return osv.said(documents[0], part.documents[0].url, dialect, revision, wanted)
 
     def supported(self, namespace: str, packages: Mapping[str, int], now: float) -> bool:
         return self.speaks_for(namespace) is not None and supported(SUPPORT_ENDS, namespace.partition(":")[2], now)
 
 
-def _places(record: osv.Record) -> osv.Placed:
+def _places(record: osv.Record) -> Iterator[osv.Placed]:
     for affected in record.affected:
         release = _ECOSYSTEM.fullmatch(affected.ecosystem)
         if release:

@@ -12,7 +12,7 @@ others) are streams of their own.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 from typing import BinaryIO, Final, NamedTuple
@@ -86,14 +86,19 @@ class Ubuntu:
         return self.parts[0].name if release and release[1] >= FIRST_RELEASE else None
 
     def parse(self, part: Part, documents: Sequence[BinaryIO], revision: str) -> Iterator[Said]:
+        return self.select(part, documents, revision, osv.everything)
+
+    def select(
+        self, part: Part, documents: Sequence[BinaryIO], revision: str, wanted: Callable[[PackageKey], bool]
+    ) -> Iterator[Said]:
         dialect = osv.Dialect(feed=self.name, places=_places, ids=_ids, rating=_rating)
-        return osv.said(documents[0], part.documents[0].url, dialect, revision)
+        return osv.said(documents[0], part.documents[0].url, dialect, revision, wanted)
 
     def supported(self, namespace: str, packages: Mapping[str, int], now: float) -> bool:
         return self.speaks_for(namespace) is not None and supported(SUPPORT_ENDS, namespace.partition(":")[2], now)
 
 
-def _places(record: osv.Record) -> osv.Placed:
+def _places(record: osv.Record) -> Iterator[osv.Placed]:
     if record.id.startswith(_LIVE_PATCHES) or (record.id.startswith(_NOTICES) and _names_cves(record)):
         return
     entries = [(stream, entry) for entry in record.affected if (stream := _stream(entry.ecosystem)) is not None]
