@@ -33,7 +33,7 @@ _MODULES: Final = "node_modules"
 _FIXTURES: Final = frozenset(("__fixtures__", "__tests__", "fixtures", "test", "testdata", "tests"))
 """Folders of a package in which a `node_modules` is there to be tested with."""
 
-_NAME: Final = re.compile(r"(?:@(?P<scope>[^\s/@%:?#]++)/)?+(?P<name>[^\s/@%:?#]++)")
+_NAME: Final = re.compile(r"(?:@[^\s/@%:?#]++/)?+[^\s/@%:?#]++")
 
 _VERSION: Final = re.compile(
     r"[v=\s]*+(?P<major>[0-9]++)(?:\.(?P<minor>[0-9]++)(?:\.(?P<patch>[0-9]++))?+)?+"
