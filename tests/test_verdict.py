@@ -150,6 +150,21 @@ def test_a_repository_of_a_minor_release_says_so_too() -> None:
     assert judge(feature("1-5.el9", MINOR), fixed("1-9.el9"), fixed("1-4.el9_4", MINOR)) == ""
 
 
+def test_the_id_of_a_repository_names_its_minor_release() -> None:
+    statements = (fixed("0:5-1.el9_2", "dist:el9_2"), fixed("0:7-1.el9_4"))
+    assert judge(feature("5-1.el9", "repository:rhel-9-for-x86_64-baseos-eus-rpms__9_DOT_2"), *statements) == (
+        "fixed 0:5-1.el9_2"
+    )
+    assert judge(feature("5-1.el9", "repository:rhel-9-for-x86_64-baseos-rpms"), *statements) == "fixed 0:7-1.el9_4"
+
+
+@pytest.mark.parametrize(("arch", "expected"), [("x86_64", ""), ("aarch64", "fixed 5-4"), ("noarch", "fixed 5-4")])
+def test_a_fix_may_differ_by_architecture(arch: str, expected: str) -> None:
+    """As in https://linux.oracle.com/errata/ELSA-2022-4803.html; noarch packages are compared with the highest."""
+    statements = (fixed("5-4"), fixed("5-1", "arch:x86_64"), fixed("5-4", "arch:aarch64"))
+    assert judge(replace(feature("5-2"), arch=arch), *statements) == expected
+
+
 def test_a_denial_in_its_own_stream_decides() -> None:
     assert judge(feature("1-1.el9_4"), affected(), denied(MINOR)) == "not-affected"
 

@@ -16,6 +16,8 @@ MODULE: Final = "module"
 
 DIST: Final = "dist:"
 MARK: Final = "mark:"
+ARCH: Final = "arch:"
+"""Begins the word of an architecture for which a fix was built at another version than for the others."""
 MINOR: Final = "minor:"
 """Begins the word of a fix that was built for a minor release by who has one line of fixes only, as those who rebuild
 Red Hat's distribution: builds for that release are compared with it alone, all others with every fix of the line.

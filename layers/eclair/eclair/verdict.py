@@ -55,6 +55,7 @@ COMPUTED = " cvss "
 """Within the source of a severity that was computed from a vector."""
 
 _MODULE = f"{release_marks.MODULE}:"
+_REPOSITORY = "repository:"
 
 _Rank = tuple[bool, bool, bool, int]
 
@@ -124,19 +125,31 @@ def _of_stream(feature: Feature, statements: Sequence[Statement]) -> Sequence[St
     """Return the statements of the stream nearest to the feature's own: where there is none, those of no stream."""
     if not any(statement.stream for statement in statements):
         return statements
-    words = release_marks.words(feature.version).union(feature.context.split())
+    words = _words(feature)
     ranked = [(_nearness(statement.stream, words), statement) for statement in statements]
     nearest = max((rank for rank, _ in ranked if rank is not None), default=None)
     return [statement for rank, statement in ranked if rank is not None and rank == nearest]
 
 
+def _words(feature: Feature) -> frozenset[str]:
+    """Return the words that place a feature in a stream.
+
+    They are those of its context (`module:nodejs:18`, `repository:ID`, `pro`), of the minor release that a repository
+    is for, those in its version (see `eclair.release_marks`), and its architecture.
+    """
+    context = feature.context.split()
+    repositories = (word.removeprefix(_REPOSITORY) for word in context if word.startswith(_REPOSITORY))
+    return release_marks.words(feature.version).union(
+        context, *map(release_marks.of_repository, repositories), (f"{release_marks.ARCH}{feature.arch}",)
+    )
+
+
 def _nearness(stream: str, words: frozenset[str]) -> _Rank | None:
     """Rank a stream by what it shares with a feature; None where it is a stream of others.
 
-    A feature has the words of its context (`module:nodejs:18`, `repository:ID`, `pro`) and those in its version (see
-    `eclair.release_marks`). Every word of a stream has to be among them, but for a minor release of which there is one
-    line of fixes: it only goes before the others. A module counts more than a minor release, which counts more than a
-    repository or a subscription.
+    Every word of a stream has to be among those of the feature, but for a minor release of which there is one line of
+    fixes: it only goes before the others. A module counts more than a minor release, which counts more than a
+    repository, a subscription or an architecture.
     """
     needed = [word for word in stream.split() if not word.startswith(release_marks.MINOR)]
     if not all(word in words or _may_be(word, words) for word in needed):

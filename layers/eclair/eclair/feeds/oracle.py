@@ -10,9 +10,10 @@ no module label, so a package that is built for some module is compared with the
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple
 
 from eclair import oval, release_marks
 from eclair.compression import inflated
@@ -28,6 +29,7 @@ DISTRIBUTION: Final = "ol"
 
 _RELEASE: Final = re.compile(r"Oracle Linux ([0-9]+) is installed", re.ASCII)
 _MODULE: Final = re.compile(r"Module ([^:\s]+:[^:\s]+) is enabled")
+_ARCH: Final = re.compile(r"Oracle Linux arch is (\S+)")
 _EARLIER: Final = re.compile(r"(\S+) is earlier than (\S+)")
 
 
@@ -67,20 +69,39 @@ def _read(record: str, definition: oval.Definition | BadFeed, errata: Errata) ->
         errata.unread(record, error, ids)
 
 
+class _Fix(NamedTuple):
+    """A package that a definition names as fixed, in one of its architectures."""
+
+    package: PackageKey
+    stream: str
+    evr: str
+    arch: str
+
+
 def _claims(definition: oval.Definition) -> Iterator[tuple[PackageKey, Claim]]:
-    """Yield what each fixed package comes to, once for each architecture; nearly always they are alike."""
+    """Yield what each fixed package comes to; an architecture that was built at another version has its own stream."""
     raw_state = words(definition.facts.get("severity"))
+    arches: defaultdict[tuple[PackageKey, str], defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for fix in _fixes(definition):
+        arches[fix.package, fix.stream][fix.arch].add(fix.evr)
+    for (package, stream), fixes in arches.items():
+        differ = len(set(map(frozenset, fixes.values()))) > 1
+        for arch, evrs in fixes.items():
+            for of in (stream, f"{release_marks.ARCH}{arch} {stream}".strip())[: 1 + differ]:
+                for evr in evrs:
+                    yield package, Claim(state=State.FIXED, ranges=(Range(fixed=evr),), stream=of, raw_state=raw_state)
+
+
+def _fixes(definition: oval.Definition) -> Iterator[_Fix]:
     found = False
     for tests in oval.alternatives(definition.criteria):
         comments = [test.comment for test in tests]
-        release, earlier = _first(_RELEASE, comments), _first(_EARLIER, comments)
-        if not release or not earlier:
-            continue
-        found = True
-        fixed = text(earlier[2], "a fixed version")
-        stream = _stream(fixed, _first(_MODULE, comments))
-        claim = Claim(ranges=(Range(fixed=fixed),), state=State.FIXED, stream=stream, raw_state=raw_state)
-        yield _package(earlier[1], release[1]), claim
+        release, arch, earlier = (_first(pattern, comments) for pattern in (_RELEASE, _ARCH, _EARLIER))
+        if release and earlier:
+            found = True
+            evr = text(earlier[2], "a fixed version")
+            stream = _stream(evr, _first(_MODULE, comments))
+            yield _Fix(_package(earlier[1], release[1]), stream, evr, arch[1] if arch else "")
     if not found:
         raise BadFeed("a definition without a package or a release")
 
