@@ -10,6 +10,8 @@ from eclair.ports import Clock, Feeds
 
 STALE_AFTER: Final = 7 * 86400.0
 """Seconds after the last success from which a feed is stale."""
+SHRINK: Final = 0.2
+"""The share of its rows that a part may lose in one refresh and still be believed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
