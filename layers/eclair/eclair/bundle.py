@@ -17,8 +17,8 @@ from eclair.zip_archive import Archive, Budget
 
 LARGEST: Final = 64 << 20
 """A larger document is refused; the largest known advisory has some MB."""
-TOTAL: Final = 16 << 30
-"""An archive whose documents have more bytes together is refused."""
+TOTAL: Final = 64 << 30
+"""An archive whose documents have more bytes together is refused; Red Hat's has more than ten billion."""
 MOST: Final = 4_000_000
 """An archive of more documents is refused; OSV's largest has some 250,000."""
 
