@@ -104,9 +104,19 @@ def _packages(folders: Sequence[str]) -> Sequence[Sequence[str]]:
 
 
 def _is_package(folders: Sequence[str]) -> bool:
-    """Say whether these are `NAME` or `@SCOPE/NAME`; npm hides what is not installed (yet) behind a dot."""
-    name, *rest = folders or ("",)
-    return bool(name) and len(rest) == name.startswith("@") and not name.startswith(".")
+    """Say whether these are `NAME`, `@SCOPE/NAME` or, where Yarn links to packages, `.store/…/package`.
+
+    Whatever else begins with a dot is not installed (yet).
+    """
+    match folders:
+        case [name]:
+            return name[:1] not in ("", ".", "@")
+        case [scope, _]:
+            return scope.startswith("@")
+        case [".store", _, "package"]:
+            return True
+        case _:
+            return False
 
 
 ECOSYSTEM: Final[Ecosystem] = Node()
