@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eclair import ecosystems
@@ -436,6 +436,7 @@ PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
 CHANGES = st.tuples(st.sampled_from(["file", "text", "directory", "gone", "opaque"]), PATHS)
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(CHANGES, max_size=5), max_size=5))
 def test_the_files_at_the_end_are_those_of_a_plain_file_system(layers: list[list[tuple[str, str]]]) -> None:
     """A plain file system maps paths to the number of the layer, None for directories."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from eclair import content
 from eclair.bytestream import ByteStream
-from eclair.content import ends, held
+from eclair.content import Ends, held
 
 BYTES = random.Random(0).randbytes(3000)
 
@@ -48,7 +48,7 @@ def test_files_above_the_limit_are_held_on_disk(limit: int, monkeypatch: pytest.
 def test_of_what_is_too_large_the_ends_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(content, "_TAIL", 1000)
     source = stream(700)
-    some = ends(source, 2900, 64)
+    some = Ends(source, 2900, 64)
     assert some.read_at(0, 64) == BYTES[:64]
     assert some.read_at(60, 10) == BYTES[60:64]
     assert some.read_at(500, 10) == b""
@@ -58,5 +58,5 @@ def test_of_what_is_too_large_the_ends_are_known(monkeypatch: pytest.MonkeyPatch
 
 
 def test_ends_of_what_ends_early_are_what_there_is() -> None:
-    some = ends(stream(700), 10**9, 64)
+    some = Ends(stream(700), 10**9, 64)
     assert some.read_at(10**9 - 10, 5) == b""

@@ -5,20 +5,23 @@ import hashlib
 import io
 import struct
 import tarfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, cast
 
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eclair import ecosystems, tar
 from eclair.bytestream import ByteStream, blocks_of
 from eclair.errors import BadDatabase, BadImage, DigestMismatch, LimitExceeded, Unavailable, UnsupportedMediaType
 from eclair.filesystem import Limits, read_layer
+from eclair.inflate import ReadAhead
 from eclair.interest import Readers
 from eclair.model import Digest, Interest, Inventory, Layer, Link, Package
 from eclair.path_list import unpacked
@@ -128,6 +131,7 @@ def test_a_file_within_a_directory_is_found_however_its_path_is_written(path: st
 SEGMENTS = st.sampled_from(["", ".", "..", "var", "lib", "db", "status", "status.d", "base", "etc", "release", "x"])
 
 
+@settings(deadline=None)
 @given(st.lists(SEGMENTS, min_size=1, max_size=9).map("/".join) | st.just(f"./{WITHIN}base"))
 def test_a_path_is_of_interest_exactly_if_what_it_leads_to_is(path: str) -> None:
     parts = [part for part in path.split("/") if part not in ("", ".")]
@@ -591,6 +595,7 @@ def written(members: Iterable[tuple[str, bytes, str, bytes]], format_: int) -> b
     return content.getvalue()
 
 
+@settings(deadline=None)
 @given(members=MEMBERS, format_=FORMATS, size=st.integers(1, 3000))
 def test_members_are_those_that_tarfile_reads(
     members: list[tuple[str, bytes, str, bytes]], format_: int, size: int
@@ -612,6 +617,7 @@ def test_members_are_those_that_tarfile_reads(
     assert read == expected
 
 
+@settings(deadline=None)
 @given(content=st.binary(max_size=3000), position=st.integers(0, 5000), change=st.binary(min_size=1, max_size=20))
 def test_whatever_a_layer_holds_it_is_read_or_refused(content: bytes, position: int, change: bytes) -> None:
     blob = bytearray(member(DATABASE, content) + member("x", content, pax_headers={"path": "y" * 200}) + END)
@@ -641,3 +647,50 @@ def test_real_images_are_read_the_same_as_with_tarfile(shared_data: Path) -> Non
         for inventory in read_layer(io.BytesIO(blob), reference(blob), ecosystems.readers()).inventories
     }
     assert len(known["var/lib/dpkg/status"].packages) == 96
+
+
+# --- threads ----------------------------------------------------------------------------------------------------------
+
+
+class Counted:
+    """Blocks that count how many were taken, and break off after some."""
+
+    def __init__(self, breaks_after: int) -> None:
+        self.taken = 0
+        self._breaks_after = breaks_after
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if self.taken == self._breaks_after:
+            raise Unavailable("the line is dead")
+        self.taken += 1
+        return b"%d" % self.taken
+
+
+def test_blocks_read_ahead_are_the_same_and_so_is_what_breaks_them_off() -> None:
+    with ReadAhead(Counted(100)) as ahead:
+        assert [next(ahead) for _ in range(100)] == [b"%d" % number for number in range(1, 101)]
+        for _ in range(2):
+            with pytest.raises(Unavailable, match="the line is dead"):
+                next(ahead)
+    with ReadAhead(iter((b"a", b"b"))) as ahead:
+        assert [*ahead, *ahead] == [b"a", b"b"]
+
+
+def test_no_more_is_read_ahead_than_there_is_room_for_and_nothing_after_the_end() -> None:
+    blocks = Counted(10**9)
+    with ReadAhead(blocks) as ahead:
+        next(ahead)
+    taken = blocks.taken
+    assert taken <= 12
+    assert blocks.taken == taken
+    assert not [thread.name for thread in threading.enumerate() if thread.name == "inflating"]
+
+
+@pytest.mark.parametrize("blob", [gzip.compress(TAR), gzip.compress(b"no tar" * 1000), gzip.compress(TAR)[:-20]])
+def test_no_thread_is_left_whatever_becomes_of_a_layer(blob: bytes) -> None:
+    with suppress(BadImage):
+        read_layer(io.BytesIO(blob), reference(blob), ANALYSERS)
+    assert {thread.name for thread in threading.enumerate()}.isdisjoint(("inflating", "hashing"))

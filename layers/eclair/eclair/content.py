@@ -1,15 +1,15 @@
 """How is one member of a layer held while it is read: in memory without copying it, or in a temporary file?"""
 
 import os
-from bisect import bisect_right
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable
+from contextlib import ExitStack
 from io import BytesIO
-from itertools import accumulate
 from tempfile import TemporaryFile
-from typing import BinaryIO, Final, Protocol
+from types import TracebackType
+from typing import BinaryIO, Final, Protocol, Self, cast
 
 from eclair.bytestream import ByteStream
+from eclair.errors import Unavailable
 
 IN_MEMORY: Final = 16 * 1024**2
 """The largest file that is held in memory; of larger ones there is one at a time, without a name, on disk."""
@@ -18,38 +18,53 @@ _TAIL: Final = 256 * 1024
 
 
 class Content(Protocol):
-    """What is known of a member's content."""
+    """The content of a member, for as long as the context lasts."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
     def read_at(self, offset: int, size: int) -> bytes:
-        """Return so many bytes from an offset on; fewer where they are not known."""
+        """Return so many bytes from an offset on, fewer at the end."""
 
     def file(self) -> BinaryIO:
-        """Return the whole content as a seekable file that stands at its beginning."""
+        """Return all of it as a seekable file that stands at its beginning."""
+
+
+def held(stream: ByteStream, size: int) -> Content:
+    """Take the next bytes of the stream, fewer at its end, and hold them."""
+    return Pieces(stream.pieces(size)) if size <= IN_MEMORY else Spooled.of(stream.pieces(size))
 
 
 class Pieces:
     """Content as it lies in the blocks of the stream."""
 
-    def __init__(self, pieces: Iterator[memoryview]) -> None:
+    def __init__(self, pieces: Iterable[memoryview]) -> None:
         self._pieces = list(pieces)
-        self._ends = list(accumulate(map(len, self._pieces)))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
 
     def read_at(self, offset: int, size: int) -> bytes:
-        """Return the bytes of one piece, or those that lie across several."""
-        number = bisect_right(self._ends, offset)
+        """Return bytes of one piece, or of several that they lie across."""
         found = b""
-        while size and number < len(self._pieces):
-            piece = self._pieces[number]
-            start = offset - self._ends[number] + len(piece)
-            part = bytes(piece[start : start + size])
-            found += part
-            offset += len(part)
-            size -= len(part)
-            number += 1
+        for piece in self._pieces:
+            if offset < len(piece):
+                found += piece[offset : offset + size - len(found)]
+                if len(found) == size:
+                    break
+            offset = max(0, offset - len(piece))
         return found
 
     def file(self) -> BinaryIO:
-        """Return a copy, which is independent of the stream."""
+        """Return a copy."""
         return BytesIO(b"".join(self._pieces))
 
 
@@ -59,6 +74,24 @@ class Spooled:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._size = file.seek(0, os.SEEK_END)
+
+    @classmethod
+    def of(cls, pieces: Iterable[memoryview]) -> Self:
+        """Write the pieces to a file without a name."""
+        with ExitStack() as stack:
+            file = cast("BinaryIO", stack.enter_context(TemporaryFile()))
+            for piece in pieces:
+                _write(file, piece)
+            stack.pop_all()
+        return cls(file)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Return what the file has there."""
@@ -71,42 +104,27 @@ class Spooled:
         return self._file
 
 
+def _write(file: BinaryIO, piece: memoryview) -> None:
+    try:
+        file.write(piece)
+    except OSError as error:
+        raise Unavailable(
+            f"no room for a large file of the layer: {error.strerror}; make some, or try again"
+        ) from error
+
+
 class Ends:
     """The beginning and the end of content that is too large to be held."""
 
-    def __init__(self, head: bytes, start_of_tail: int, tail: Pieces) -> None:
-        self._head = head
-        self._start = start_of_tail
-        self._tail = tail
+    def __init__(self, stream: ByteStream, size: int, head: int) -> None:
+        """Pass over the next bytes of the stream, keeping `head` of them and a tail."""
+        self._head = stream.peek(head)
+        self._start = max(0, size - _TAIL)
+        stream.skip(self._start)
+        self._tail = Pieces(stream.pieces(size - self._start))
 
     def read_at(self, offset: int, size: int) -> bytes:
-        """Return bytes of the beginning or the end."""
+        """Return bytes of the beginning or the end, none of what is between."""
         if offset >= self._start:
             return self._tail.read_at(offset - self._start, size)
         return self._head[offset : offset + size]
-
-
-def held(stream: ByteStream, size: int) -> AbstractContextManager[Content]:
-    """Take the next bytes of the stream: the whole content, or what is there of it."""
-    return _in_memory(stream, size) if size <= IN_MEMORY else _on_disk(stream, size)
-
-
-@contextmanager
-def _in_memory(stream: ByteStream, size: int) -> Iterator[Content]:
-    yield Pieces(stream.pieces(size))
-
-
-@contextmanager
-def _on_disk(stream: ByteStream, size: int) -> Iterator[Content]:
-    with TemporaryFile() as file:
-        for piece in stream.pieces(size):
-            file.write(piece)
-        yield Spooled(file)
-
-
-def ends(stream: ByteStream, size: int, head: int) -> Ends:
-    """Pass over the next bytes of the stream, keeping the beginning and the end of them."""
-    first = stream.peek(head)
-    start = max(0, size - _TAIL)
-    stream.skip(start)
-    return Ends(first, start, Pieces(stream.pieces(size - start)))

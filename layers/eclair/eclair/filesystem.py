@@ -15,9 +15,9 @@ from typing import BinaryIO, Final
 
 from eclair import elf, tar
 from eclair.bytestream import ByteStream, blocks_of
-from eclair.content import Content, ends, held
+from eclair.content import Content, Ends, held
 from eclair.errors import BadDatabase, DigestMismatch, LimitExceeded
-from eclair.inflate import READ_SIZE, HashedBlocks, check_media_type, inflated
+from eclair.inflate import READ_SIZE, HashedBlocks, ReadAhead, check_media_type, inflated
 from eclair.interest import FileReader, Readers, Some
 from eclair.model import Digest, Inventory, Layer, LayerReference, Link
 from eclair.ownership import OwnedFiles
@@ -80,8 +80,8 @@ def read_layer(
         hashed = _hashed(stored, reference.digest)
         compressed = ByteStream(hashed, name)
         content = _Bounded(compressed, limits)
-    with hashed:
-        changes = _read_tar(ByteStream(content, f"{name}, inflated"), readers, limits)
+    with hashed, ReadAhead(content) as ahead:
+        changes = _read_tar(ByteStream(ahead, f"{name}, inflated"), readers, limits)
     if hashed.digest != reference.digest:
         raise DigestMismatch(f"{name}: the bytes have digest {hashed.digest}; push the image again")
     return changes.layer(reference)
@@ -111,9 +111,9 @@ class _Bounded(Iterator[bytes]):
         return block
 
 
-def _read_tar(stream: ByteStream, readers: Readers, limits: Limits) -> "_Changes":
+def _read_tar(stream: ByteStream, readers: Readers, limits: Limits) -> "Changes":
     """Return what the tar changes, having read the stream to its end."""
-    changes = _Changes(stream=stream, readers=readers, limits=limits)
+    changes = Changes(stream=stream, readers=readers, limits=limits)
     for count, member in enumerate(tar.members(stream), 1):
         if count > limits.members:
             raise LimitExceeded(f"{stream.place}: more than {limits.members} members in the layer")
@@ -123,8 +123,8 @@ def _read_tar(stream: ByteStream, readers: Readers, limits: Limits) -> "_Changes
 
 
 @dataclass(slots=True, kw_only=True)
-class _Changes:
-    """What the members seen so far change.
+class Changes:
+    """What the members seen so far change; while one is added, `stream` stands at its content.
 
     `found` has, at the path of each file of interest that gave something, what the last member there gave.
     """
@@ -137,6 +137,7 @@ class _Changes:
     written: PathList = field(default_factory=PathList)
     removed: set[bytes] = field(default_factory=set)
     opaque: set[bytes] = field(default_factory=set)
+    asked: set[str] = field(default_factory=set)
     files: int = 0
     whiteouts: int = 0
     ignored: int = 0
@@ -155,14 +156,12 @@ class _Changes:
             return
         if not path.isascii():
             path = _text(path).encode()
-        if path[path.rfind(b"/") + 1 :].startswith(_WHITEOUT):
+        if path.startswith(_WHITEOUT, path.rfind(b"/") + 1):
             self._white_out(path)
-        elif member.type == tar.DIRECTORY:
-            self._add_directory(member, path)
-        elif member.type == tar.CHARACTER_DEVICE and member.device == (b"", b""):
-            self._mark(self.removed, path)
-        else:
+        elif member.type == tar.REGULAR:
             self._add_file(member, path)
+        else:
+            self._add_other(member, path)
         if self.written.size > self.limits.paths:
             raise LimitExceeded(f"{self.stream.place}: more than {self.limits.paths} bytes of paths in the layer")
 
@@ -180,6 +179,7 @@ class _Changes:
             opaque=tuple(sorted(path.decode() for path in self.opaque)),
             links=tuple(some for some in found if isinstance(some, Link)),
             written=self.written.packed(),
+            asked=tuple(sorted(self.asked)),
         )
 
     def _add_nameless(self, member: tar.Member, path: bytes | None) -> None:
@@ -206,6 +206,24 @@ class _Changes:
             raise LimitExceeded(f"{self.stream.place}: more than {self.limits.whiteouts} bytes of removed paths")
         marks.add(path)
 
+    def _add_other(self, member: tar.Member, path: bytes) -> None:
+        match member.type:
+            case tar.DIRECTORY:
+                self._add_directory(member, path)
+            case tar.CHARACTER_DEVICE if member.device == (b"", b""):
+                self._mark(self.removed, path)
+            case tar.SYMBOLIC_LINK:
+                self._replace(path)
+                if self.readers.may_link(path):
+                    self.found.put(path, Link(path=path.decode(), target=_text(member.link)))
+            case tar.HARD_LINK:
+                self._replace(path)
+                self._add_hard_link(member, path)
+            case tar.CHARACTER_DEVICE | tar.BLOCK_DEVICE | tar.PIPE:
+                self._replace(path)
+            case _:
+                self._add_file(member, path)
+
     def _add_directory(self, member: tar.Member, path: bytes) -> None:
         """A directory takes nothing from a directory, but the place of anything else."""
         self.written.add(path + b"/")
@@ -214,20 +232,17 @@ class _Changes:
             self._mark(self.opaque, path)
 
     def _add_file(self, member: tar.Member, path: bytes) -> None:
+        self._replace(path)
+        inventories = self._read(member, path)
+        if inventories:
+            self._put(path, inventories)
+
+    def _replace(self, path: bytes) -> None:
+        """Forget what this layer had at or below a path that something else takes the place of."""
         self.written.add(path)
         if path in self.found:
             self.found.take_below(path)
             self.found.take(path)
-        match member.type:
-            case tar.SYMBOLIC_LINK:
-                if self.readers.may_link(path):
-                    self.found.put(path, Link(path=path.decode(), target=_text(member.link)))
-            case tar.HARD_LINK:
-                self._add_hard_link(member, path)
-            case tar.CHARACTER_DEVICE | b"4" | b"6":
-                pass
-            case _:
-                self._put(path, self._read(member, path))
 
     def _put(self, path: bytes, inventories: Iterable[Inventory]) -> None:
         some = tuple(map(self.owned.bounded, inventories))
@@ -246,31 +261,35 @@ class _Changes:
             # It was read there and gave nothing, or it lies in a layer below.
             self.found.put(path, Link(path=path.decode(), target=_text(target), hard=True))
         else:
-            text = f"a hard link to {_text(member.link)}, which is not read"
-            self._put(path, (_problem(path.decode(), reader, text) for reader in wanted))
+            self._put(path, self._unread(path, wanted, f"a hard link to {_text(member.link)}, which is not read"))
 
     def _read(self, member: tar.Member, path: bytes) -> tuple[Inventory, ...]:
         """Return what a file gives to each reader that wants it; most files nobody wants."""
         wanted = self.readers.by_path(path)
-        by_magic = self.readers.by_magic(self.stream.peek(min(member.size, self.readers.longest_magic)))
+        by_magic = self.readers.by_magic(self.stream.peek(self.readers.longest_magic)) if member.size else ()
         if not wanted and not by_magic:
             return ()
         if member.size > self.limits.file:
-            wanted += self.readers.with_sections(by_magic, ends(self.stream, member.size, elf.HEADER_SIZE).read_at)
-            return _unread(path, wanted, f"{member.size} bytes; at most {self.limits.file} are read")
+            by_magic = self.readers.with_sections(by_magic, Ends(self.stream, member.size, elf.HEADER_SIZE).read_at)
+            return self._unread(path, wanted + by_magic, f"{member.size} bytes; at most {self.limits.file} are read")
         if member.sparse:
-            return _unread(path, wanted, "a sparse file, which is not read")
+            return self._unread(path, wanted, "a sparse file, which is not read")
         with held(self.stream, member.size) as content:
-            wanted += self.readers.with_sections(by_magic, content.read_at)
+            wanted += self.readers.with_sections(by_magic, content.read_at) if by_magic else ()
             return self._asked(path, wanted, content) if wanted else ()
 
     def _asked(self, path: bytes, readers: Some, content: Content) -> tuple[Inventory, ...]:
         self.files += 1
         if self.files > self.limits.files:
             raise LimitExceeded(f"{self.stream.place}: more than {self.limits.files} files of interest in the layer")
+        self.asked.update(reader.name for reader in readers)
         file = content.file()
         said = (_ask(reader, path.decode(), file) for reader in dict.fromkeys(readers))
         return tuple(inventory for inventory in said if inventory is not None)
+
+    def _unread(self, path: bytes, readers: Some, text: str) -> tuple[Inventory, ...]:
+        self.asked.update(reader.name for reader in readers)
+        return tuple(_problem(path.decode(), reader, text) for reader in dict.fromkeys(readers))
 
 
 def _is_opaque(member: tar.Member) -> bool:
@@ -283,10 +302,6 @@ def _ask(reader: FileReader, path: str, content: BinaryIO) -> Inventory | None:
         return reader.read(path, content)
     except BadDatabase as error:
         return _problem(path, reader, str(error))
-
-
-def _unread(path: bytes, readers: Some, text: str) -> tuple[Inventory, ...]:
-    return tuple(_problem(path.decode(), reader, text) for reader in dict.fromkeys(readers))
 
 
 def _problem(path: str, reader: FileReader, text: str) -> Inventory:

@@ -213,3 +213,49 @@ class HashedBlocks(Iterator[bytes]):
         while block := self._queue.get():
             self._hash.update(block)
             self._places.release()
+
+
+class ReadAhead(Iterator[bytes]):
+    """Blocks that a thread beside has ready before they are asked for: igzip and zstd run without Python's lock."""
+
+    _READY: Final = 8
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks = blocks
+        self._queue: SimpleQueue[bytes | None] = SimpleQueue()
+        self._places = Semaphore(self._READY)
+        self._error: BaseException | None = None
+        self._ended = False
+        self._thread = Thread(target=self._work, name="inflating", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended = True
+        self._places.release()
+        self._thread.join()
+
+    def __next__(self) -> bytes:
+        block = None if self._ended else self._queue.get()
+        if block is None:
+            self._ended = True
+            if self._error is not None:
+                raise self._error
+            raise StopIteration
+        self._places.release()
+        return block
+
+    def _work(self) -> None:
+        try:
+            for block in self._blocks:
+                self._places.acquire()
+                if self._ended:
+                    return
+                self._queue.put(block)
+        except BaseException as error:  # noqa: BLE001 - it is raised where the blocks are used
+            self._error = error
+        self._queue.put(None)

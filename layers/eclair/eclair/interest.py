@@ -86,10 +86,12 @@ class Readers:
         self._extensions = frozenset(self._endings_by_extension)
         self._found_by_name_text = frozenset(map(bytes.decode, self._found_by_name))
         self._extensions_text = frozenset(map(bytes.decode, self._extensions))
-        self._magics = tuple({magic for reader in self.all for magic in reader.interest.magics})
+        magics = {magic for reader in self.all for magic in reader.interest.magics}
+        self._start = min(map(len, magics), default=0)
+        self._starts = frozenset(magic[: self._start] for magic in magics)
         self._beginning = lru_cache(maxsize=_HEADS)(self._by_magic)
         self._sections = frozenset(section for reader in self.all for section in reader.interest.sections)
-        self.longest_magic = max(map(len, self._magics), default=0)
+        self.longest_magic = max(map(len, magics), default=0)
         self.of_any_path = tuple(reader for reader in self.all if reader.interest.magics)
         self.places: Collection[bytes] = frozenset((*self._exact, *self._within))
         """The paths of fixed files, and of the directories that hold some directly."""
@@ -136,7 +138,7 @@ class Readers:
 
     def by_magic(self, head: bytes) -> Some:
         """Return who wants a file that begins so."""
-        return self._beginning(head) if head.startswith(self._magics) else ()
+        return self._beginning(head) if head[: self._start] in self._starts else ()
 
     def with_sections(self, some: Some, read_at: elf.ReadAt) -> Some:
         """Return those of the readers for which a file may have the sections that they look for, if they look for any.

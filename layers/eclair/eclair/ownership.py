@@ -5,7 +5,7 @@ another ecosystem: files whose name or ending some reader looks for (a later lay
 layer's file), and files that this very layer was found to have something in.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -43,12 +43,15 @@ class OwnedFiles:
         some = tuple(inventories)
         found = {_unmerged(inventory.path) for inventory in some if inventory.packages}
         for inventory in some:
-            if not inventory.owned:
-                yield inventory
-                continue
-            kept = tuple(pair for pair in inventory.owned if _unmerged(pair[0]) in found or self._looked_for(pair))
-            if kept or inventory.packages or inventory.facts or inventory.problem:
-                yield replace(inventory, owned=kept)
+            kept = replace(inventory, owned=tuple(self._kept(inventory.owned, found))) if inventory.owned else inventory
+            if kept.owned or kept.packages or kept.facts or kept.problem or not inventory.owned:
+                yield kept
+
+    def _kept(self, owned: Iterable[Pair], found: Collection[str]) -> Iterator[Pair]:
+        is_looked_for = self._readers.is_looked_for
+        for pair in owned:
+            if is_looked_for(pair[0]) or _unmerged(pair[0]) in found:
+                yield pair
 
     def _looked_for(self, pair: Pair) -> bool:
         return self._readers.is_looked_for(pair[0])

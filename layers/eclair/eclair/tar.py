@@ -18,7 +18,9 @@ REGULAR = b"0"
 HARD_LINK = b"1"
 SYMBOLIC_LINK = b"2"
 CHARACTER_DEVICE = b"3"
+BLOCK_DEVICE = b"4"
 DIRECTORY = b"5"
+PIPE = b"6"
 SPARSE = b"S"
 
 _WITHOUT_CONTENT = frozenset((b"1", b"2", b"3", b"4", b"5", b"6"))
@@ -53,6 +55,7 @@ _BASE_256 = 0x80
 _NEGATIVE = 0x40
 _MAGNITUDE = (1 << 94) - 1
 _LENGTH_DIGITS = 20
+_LEADING = frozenset((b"/", b"."))
 _ADLER_MODULUS = 65521
 _SPACES = 8 * 0x20
 
@@ -139,12 +142,12 @@ def members(source: Source) -> Iterator[Member]:
 
 def normalised(path: bytes) -> bytes | None:
     """Return the path without leading, doubled or trailing slashes and `.` parts; None for one with `..`."""
-    if path.startswith(b"./"):
+    if path[:2] == b"./":
         path = path[2:]
-    if b"//" in path or b"/." in path or path.startswith((b"/", b".")):
-        parts = [part for part in path.split(b"/") if part not in (b"", b".")]
-        return None if b".." in parts else b"/".join(parts)
-    return path.rstrip(b"/")
+    if path.find(b"/.") < 0 and path.find(b"//") < 0 and path[:1] not in _LEADING:
+        return path.rstrip(b"/")
+    parts = [part for part in path.split(b"/") if part not in (b"", b".")]
+    return None if b".." in parts else b"/".join(parts)
 
 
 def _member(header: bytes, kind: bytes, size: int, records: _Records, source: Source) -> Member:
