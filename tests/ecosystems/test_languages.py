@@ -172,3 +172,32 @@ def test_the_packages_of_an_image_are_those_that_syft_finds(
     packages = json.loads(capsys.readouterr().out)["packages"]
     found = [tuple(package[part] for part in ("type", "name", "version", "path")) for package in packages]
     assert sorted(some for some in found if some[0] in TYPES.values()) == sorted(expected)
+
+
+HOSTILE = {
+    "app/node_modules/bomb/package.json": b'{"a":' * 100_000,
+    "opt/conda/conda-meta/bomb.json": b"[" * 400_000,
+    "srv/vendor/composer/installed.json": b'[{"name": "a/b", "version": "1"}, {"name": 1}]',
+    "srv/x.deps.json": b'{"libraries": []}',
+    "usr/lib/gems/specifications/bomb.gemspec": b"s" * 2_000_000,
+    "usr/lib/python3/dist-packages/bomb.egg": b"PK\x03\x04" + b"\xff" * 1000,
+    "usr/lib/python3/dist-packages/bomb-1.dist-info/METADATA": b"Name: " + b"a" * 1_000_000,
+}
+SOUND = {
+    "app/node_modules/sound/package.json": b'{"name": "sound", "version": "1.0.0"}',
+    "usr/lib/gems/specifications/sound.gemspec": b's.name = "sound"\ns.version = "1"\n',
+    "usr/lib/python3/dist-packages/sound-1.dist-info/METADATA": b"Name: sound\nVersion: 1\n",
+}
+
+
+def test_damage_in_one_file_is_named_and_hides_no_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path, content in (HOSTILE | SOUND).items():
+        file = tmp_path / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    assert run(("packages", f"dir:{tmp_path}", "--format", "json")) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert {package["path"] for package in report["packages"]} == {*SOUND, "srv/vendor/composer/installed.json"}
+    (damaged,) = [entry["detail"] for entry in report["coverage"] if entry["state"] == "damaged"]
+    named = [path for path in HOSTILE if path in damaged]
+    assert named == list(HOSTILE) or f"{len(HOSTILE) - len(named)} more" in damaged
