@@ -1,7 +1,9 @@
 """The refresh function: parts of feeds by message; what failed is recorded and delivered again."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,6 +56,42 @@ def test_a_document_that_cannot_be_read_is_asked_for_again_and_the_failure_recor
     assert part
     assert not part.closed
     assert part.failure
+
+
+@pytest.fixture
+def measured(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[dict[str, Any]]]:
+    """Return what reads the metrics written so far, in CloudWatch's embedded metric format."""
+
+    def read() -> list[dict[str, Any]]:
+        lines = (json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{"))
+        return [line for line in lines if "_aws" in line]
+
+    return read
+
+
+def test_the_age_of_a_feed_is_measured_whether_the_refresh_works_or_not(
+    tmp_path: Path, measured: Callable[[], list[dict[str, Any]]]
+) -> None:
+    fleet = Fleet()
+    respond(messages(message("debian", "tracker")), Context(900), fleet.application)
+    fleet.now += 7200
+    respond(
+        messages(message("debian", "tracker")), Context(900), fleet.with_ports(documents=mirror(tmp_path, b"<html>"))
+    )
+    found = measured()
+    assert [(metric["Feed"], metric["FeedAgeHours"], metric["part"]) for metric in found] == [
+        ("debian", [0.0], "tracker"),
+        ("debian", [2.0], "tracker"),
+    ]
+    (described,) = found[0]["_aws"]["CloudWatchMetrics"]
+    assert (described["Namespace"], described["Dimensions"]) == ("eclair", [["Feed"]])
+
+
+def test_what_was_never_loaded_has_no_age(tmp_path: Path, measured: Callable[[], list[dict[str, Any]]]) -> None:
+    fleet = Fleet()
+    asked = messages(message("debian"), message("debian", "tracker"), '{"feed": "nobody"}')
+    respond(asked, Context(900), fleet.with_ports(documents=mirror(tmp_path, b"<html>")))
+    assert measured() == []
 
 
 def test_near_the_time_limit_the_rest_is_handed_on(tmp_path: Path) -> None:

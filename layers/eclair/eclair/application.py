@@ -76,6 +76,7 @@ class Settings:
     insecure_registries: tuple[str, ...] = ()
     webhook_secret: str = ""
     api_url: str = ""
+    stack: str = "eclair"
     region: str = ""
     endpoint: str | None = None
 
@@ -104,6 +105,7 @@ class Settings:
             insecure_registries=listed("ECLAIR_INSECURE_REGISTRIES"),
             webhook_secret=environment.get("ECLAIR_WEBHOOK_SECRET", ""),
             api_url=environment.get("ECLAIR_API_URL", ""),
+            stack=environment.get("ECLAIR_STACK") or "eclair",
             region=environment.get("AWS_REGION", ""),
             endpoint=environment.get("AWS_ENDPOINT_URL") or None,
         )
