@@ -47,6 +47,7 @@ LANGUAGES: Final[Mapping[str, Language]] = {
     "composer": Language("Packagist", str.lower),
     "gem": Language("RubyGems"),
     "golang": Language("Go"),
+    "hex": Language("Hex"),
     MAVEN: Language("Maven"),
     "npm": Language("npm"),
     "nuget": Language("NuGet", str.lower),

@@ -6,23 +6,15 @@ know only what is fixed. Errata of special interest groups (RXSA) are about buil
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date
 from functools import lru_cache
 from typing import BinaryIO, Final
 
 from eclair import osv, rebuild
 from eclair.feeds import Document, Feed, Part
 from eclair.model import Kind, PackageKey, Said
-from eclair.support import supported
+from eclair.support import in_support
 
 URL: Final = "https://osv-vulnerabilities.storage.googleapis.com/Rocky%20Linux/all.zip"
-
-SUPPORT_ENDS: Final[Mapping[str, date]] = {
-    "8": date(2029, 5, 31),
-    "9": date(2032, 5, 31),
-    "10": date(2035, 5, 31),
-}
-"""https://wiki.rockylinux.org/rocky/version/"""
 
 _ECOSYSTEM: Final = re.compile(r"Rocky Linux:([0-9]+)", re.ASCII)
 
@@ -46,7 +38,7 @@ class Rocky:
         return osv.said(documents[0], part.documents[0].url, dialect, revision, wanted)
 
     def supported(self, namespace: str, packages: Mapping[str, int], now: float) -> bool:
-        return self.speaks_for(namespace) is not None and supported(SUPPORT_ENDS, namespace.partition(":")[2], now)
+        return self.speaks_for(namespace) is not None and in_support(namespace, now)
 
 
 def _places(record: osv.Record) -> Iterator[osv.Placed]:

@@ -21,39 +21,21 @@ from eclair import osv
 from eclair.errata import severity
 from eclair.feeds import Document, Feed, Part
 from eclair.model import Kind, PackageKey, Said, Severity
-from eclair.support import supported
+from eclair.support import in_support, supported
 
 URL: Final = "https://security-metadata.canonical.com/osv/osv-all.tar.xz"
 
-SUPPORT_ENDS: Final[Mapping[str, date]] = {
+MAINTENANCE_ENDS: Final[Mapping[str, date]] = {
     "14.04": date(2024, 4, 25),
-    "14.10": date(2015, 7, 23),
-    "15.04": date(2016, 2, 4),
-    "15.10": date(2016, 7, 28),
     "16.04": date(2026, 4, 23),
-    "16.10": date(2017, 7, 20),
-    "17.04": date(2018, 1, 13),
-    "17.10": date(2018, 7, 19),
     "18.04": date(2028, 4, 26),
-    "18.10": date(2019, 7, 18),
-    "19.04": date(2020, 1, 23),
-    "19.10": date(2020, 7, 17),
     "20.04": date(2030, 4, 23),
-    "20.10": date(2021, 7, 22),
-    "21.04": date(2022, 1, 20),
-    "21.10": date(2022, 7, 14),
     "22.04": date(2032, 4, 21),
-    "22.10": date(2023, 7, 20),
-    "23.04": date(2024, 1, 25),
-    "23.10": date(2024, 7, 11),
     "24.04": date(2034, 4, 25),
-    "24.10": date(2025, 7, 10),
-    "25.04": date(2026, 1, 15),
-    "25.10": date(2026, 7, 9),
     "26.04": date(2036, 4, 23),
 }
-"""Of /usr/share/distro-info/ubuntu.csv, for a release with long-term support the end of Expanded Security Maintenance:
-until then the archive lists what is not fixed, for whoever does not subscribe, too.
+"""The end of Expanded Security Maintenance, `eol-esm` of distro-info's ubuntu.csv: until then the archive lists what is
+not fixed in a release with long-term support, for whoever does not subscribe, too.
 """
 
 FIRST_RELEASE: Final = "14.04"
@@ -95,7 +77,11 @@ class Ubuntu:
         return osv.said(documents[0], part.documents[0].url, dialect, revision, wanted)
 
     def supported(self, namespace: str, packages: Mapping[str, int], now: float) -> bool:
-        return self.speaks_for(namespace) is not None and supported(SUPPORT_ENDS, namespace.partition(":")[2], now)
+        """Say whether the release is maintained, be it for subscribers only."""
+        if self.speaks_for(namespace) is None:
+            return False
+        release = namespace.partition(":")[2]
+        return supported(MAINTENANCE_ENDS, release, now) if release in MAINTENANCE_ENDS else in_support(namespace, now)
 
 
 def _places(record: osv.Record) -> Iterator[osv.Placed]:
