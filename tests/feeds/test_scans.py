@@ -99,6 +99,26 @@ def test_a_minor_release_of_red_hat_has_its_own_fixes(
 @pytest.mark.parametrize(
     ("version", "fixed"),
     [
+        ("7.76.1-23.el9_2.2", "7.76.1-23.el9_2.4"),
+        ("7.76.1-23.el9_2.4", ""),
+        ("7.76.1-23.el9", "7.76.1-26.el9_3.2"),
+        ("7.76.1-26.el9_3.1", "7.76.1-26.el9_3.2"),
+        ("7.76.1-26.el9_3.2", ""),
+        ("7.76.1-29.el9_4", ""),
+    ],
+)
+def test_who_has_the_fix_of_an_earlier_minor_release_is_safe(
+    version: str, fixed: str, tmp_path: Path, shared_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """https://access.redhat.com/errata/RHSA-2023:5763 is for 9.2, RHSA-2023:6745 for 9.3."""
+    reference = rootfs(tmp_path, "rhel", "9.2", "Red Hat, Inc.", [Installed("curl", version)])
+    expected = [f"curl CVE-2023-38545 fixed {fixed} high"] * bool(fixed)
+    assert scan(capsys, shared_data, reference, "redhat")[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("version", "fixed"),
+    [
         ("1:0.78-11.module+el8.6.0+21037+aaaaaaaa", "1:0.78-11.module+el8.6.0+23193"),
         ("1:0.78-11.module+el8.6.0+23193+53aa8c2a.1", ""),
         ("1:0.78-11.module+el8.6.0+23193+c3786137.1", ""),

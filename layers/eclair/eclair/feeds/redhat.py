@@ -9,7 +9,8 @@ that changed are fetched.
 - Only products that are Enterprise Linux itself count; what is layered on it (OpenShift, JBoss) has packages of its
   own.
 - Fixes for an extended support (EUS, AUS, TUS, E4S) of a minor release are in its stream (`dist:el9_2`, see
-  `eclair.release_marks`), those of a module in that of the module.
+  `eclair.release_marks`), those of a module in that of the module. What the main stream fixes in several minor
+  releases goes before the other fixes for builds of the same one (`minor:el9_2`).
 - A source package is spoken of once for all that is built from it: a binary package is only kept where no source of the
   same erratum, or with the same status, is named. A component without a package URL is a source or a binary.
 """
@@ -17,8 +18,9 @@ that changed are fetched.
 import csv
 import io
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import BinaryIO, Final, NamedTuple
@@ -361,7 +363,7 @@ def _rows(cve: str, content: bytes) -> Sequence[Row]:
         said = _Vulnerability(mapping(vulnerability, "a vulnerability"), document)
         for claimed in _uncovered(tuple(said.claims(products))):
             rows.extend(_claim_rows(cve, claimed))
-    return rows
+    return tuple(_by_minor_release(rows))
 
 
 class _Vulnerability:
@@ -438,6 +440,26 @@ def _claim_rows(cve: str, claimed: _Claimed) -> Iterator[Row]:
         package = _package(ground.platform.release, kind, component.name)
         for stream in _streams(component, ground.platform):
             yield Row(package, _claim(component, ground, stream), erratum)
+
+
+def _by_minor_release(rows: Sequence[Row]) -> Iterator[Row]:
+    """Yield the rows; of several fixes of one package each goes before the others for builds of its minor release.
+
+    An issue that was fixed in 9.2 and again in 9.3 has two fixes in the main stream; who has the first one is safe.
+    """
+    fixes: defaultdict[PackageKey, set[Range]] = defaultdict(set)
+    for row in rows:
+        if not row.claim.stream:
+            fixes[row.package].update(versions for versions in row.claim.ranges if versions.fixed)
+    for row in rows:
+        several = not row.claim.stream and len(fixes[row.package]) > 1
+        yield row._replace(claim=_of_minor_release(row.claim)) if several else row
+
+
+def _of_minor_release(claim: Claim) -> Claim:
+    fixes = " ".join(versions.fixed or "" for versions in claim.ranges)
+    dist = next((word for word in release_marks.words(fixes) if word.startswith(release_marks.DIST)), None)
+    return replace(claim, stream=dist.replace(release_marks.DIST, release_marks.MINOR)) if dist else claim
 
 
 def _claim(component: csaf.Component, ground: _Ground, stream: str) -> Claim:
