@@ -160,6 +160,16 @@ class _Loader(yaml.SafeLoader):
 _Loader.add_multi_constructor("!", lambda _loader, _tag, _node: None)
 
 
+def test_the_template_and_the_readme_name_every_feed_and_ecosystem() -> None:
+    parameters = yaml.load((ROOT / "template.yaml").read_text(), _Loader)["Parameters"]  # noqa: S506 (a safe loader)
+    feeds = sorted(name.partition(".")[2] for name in in_folder("feeds"))
+    assert parameters["Feeds"]["Default"].split(",") == feeds
+    rows = [line.split("|")[1] for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("|")]
+    named = {word.strip() for row in rows for word in row.split(",")}
+    assert named.issuperset(feeds)
+    assert named.issuperset(name.partition(".")[2] for name in in_folder("ecosystems"))
+
+
 def test_a_verb_has_one_name_in_five_places() -> None:
     """The function's folder, the use case, the resource of the template, the test and the README's line."""
     resources = yaml.load((ROOT / "template.yaml").read_text(), _Loader)["Resources"]

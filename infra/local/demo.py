@@ -16,6 +16,8 @@ from infra.local.stack import FOLDER, say, step, table, up
 SAMPLES = ROOT / "tests" / "samples"
 IMAGE = SAMPLES / "oci" / "debian-bullseye"
 REPOSITORY, TAG = "demo/debian", "bullseye"
+FEEDS = "debian,alpine"
+"""Those that the samples have excerpts of."""
 ADVISORY = "CVE-2024-13176"
 """What the second revision says and the first does not."""
 ROWS = 25
@@ -37,7 +39,7 @@ def demo(*, folder: Path = FOLDER, port: int | None = None) -> float:
     """
     mirror = folder / "demo-mirror"
     publish("mirror-1", mirror)
-    flow = Flow(outputs=up(mirror=mirror, folder=folder, port=port))
+    flow = Flow(outputs=up(mirror=mirror, parameters={"Feeds": FEEDS}, folder=folder, port=port))
     load_first_revision(flow)
     name = f"{flow.outputs['Registry']}/{REPOSITORY}:{TAG}"
     with step(f"the push of {name} until its report is there"):

@@ -36,6 +36,10 @@ def free_ports() -> int:
     raise AssertionError("no three free ports in a row")
 
 
+def brought_up(folder: Path, port: int | None = None) -> dict[str, str]:
+    return up(mirror=folder / "mirror", parameters={"Feeds": demo.FEEDS}, folder=folder, port=port)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("stack")
@@ -50,7 +54,7 @@ def stack(folder: Path) -> Iterator[Flow]:
         pytest.skip(f"the emulator cannot be installed here: {error}")
     demo.publish("mirror-1", folder / "mirror")
     try:
-        flow = Flow(outputs=up(mirror=folder / "mirror", folder=folder, port=free_ports()))
+        flow = Flow(outputs=brought_up(folder, free_ports()))
         flow.refresh("debian")
         flow.push(demo.IMAGE, REPOSITORY, TAG)
         yield flow
@@ -143,7 +147,7 @@ def test_a_restart_forgets_nothing_and_a_deleted_image_leaves(stack: Flow, folde
     down(folder=folder)
     with pytest.raises(requests.ConnectionError):
         stack.get("/feeds")
-    up(mirror=folder / "mirror", folder=folder)
+    brought_up(folder)
     assert stack.get(f"/images/{digest}") == before
     assert status(as_json=True, folder=folder)
     registry = f"http://{stack.outputs['Registry']}/v2/{REPOSITORY}/manifests"
