@@ -14,10 +14,13 @@ from typing import BinaryIO
 import pytest
 import zstandard
 
+from eclair.adapters.documents import documents
+from eclair.adapters.memory import MemoryAdvisories, MemoryFeeds, MemoryImages, MemoryQueues
 from eclair.errors import BadFeed, NotFound
 from eclair.feeds import Document, Step, redhat
 from eclair.feeds.redhat import FEED, FOLDER, RedHat
-from eclair.model import AdvisoryStatements, Unread
+from eclair.model import AdvisoryStatements, RefreshRequest, Unread
+from eclair.refresh import Refresh
 from eclair.release_marks import of_repository
 from tests.feeds.said import NO_XML, outline
 
@@ -508,6 +511,45 @@ def test_a_broken_line_is_passed_over_and_logged(caplog: pytest.LogCaptureFixtur
     broken = '"../x.json","2026-04-01T00:00:00+00:00"\n"2026/cve-2026-0002.json","tomorrow"\n"only a field"\n'
     assert vendor(changes=broken + line(NEW, "2026-04-01T00:00:00+00:00")).said(cursor) == [NEW]
     assert "count=3" in caplog.text
+
+
+def test_a_refresh_writes_what_changed_and_no_more(tmp_path: Path) -> None:
+    """The real use case over a mirror: a first load, nothing new, one document changed, one deleted."""
+    folder = tmp_path / FOLDER.removeprefix("https://")
+    folder.mkdir(parents=True)
+    advisories = MemoryAdvisories()
+    refresh = Refresh(
+        advisories=advisories,
+        feeds=MemoryFeeds(),
+        documents=documents(str(tmp_path)),
+        images=MemoryImages(),
+        queues=MemoryQueues(),
+        clock=lambda: 1e9,
+    )
+
+    def publish(single: Mapping[str, bytes], changes: str, deletions: str) -> None:
+        for name, content in single.items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_bytes(content)
+        (folder / "archive_latest.txt").write_text(ARCHIVE)
+        (folder / "changes.csv").write_text(changes)
+        (folder / "deletions.csv").write_text(deletions)
+
+    def run() -> tuple[int, int, dict[str, str | None]]:
+        refreshed = refresh(RefreshRequest(feed="redhat", part="vex"))
+        assert refreshed is not None
+        standing = [said for said in advisories.said.values() if not said.withdrawn]
+        return refreshed.written, refreshed.withdrawn, {said.id: said.ranges[0].fixed for said in standing}
+
+    archived = zstandard.compress(tar({**document(OLD), **document(GONE), **document(NEW)}))
+    folder.joinpath(ARCHIVE).write_bytes(archived)
+    publish({}, line(NEW, "2026-03-01T00:00:00+00:00"), "")
+    everything = {OLD: "1-1.el9", GONE: "1-1.el9", NEW: "1-1.el9"}
+    assert run() == (3, 0, everything)
+    assert run() == (0, 0, everything)
+    publish(document(NEW, "2"), line(NEW, "2026-04-01T00:00:00+00:00"), line(GONE, "2026-04-02T00:00:00+00:00"))
+    assert run() == (2, 1, {OLD: "1-1.el9", NEW: "2-1.el9"})
+    assert run() == (0, 0, {OLD: "1-1.el9", NEW: "2-1.el9"})
 
 
 def test_it_speaks_for_red_hat_only_until_the_end() -> None:
