@@ -15,8 +15,8 @@ import orjson
 from eclair import ecosystems, feeds
 from eclair.adapters.archive import OpenArchive, open_archive
 from eclair.adapters.documents import CachedDocuments, documents
-from eclair.application import cache_folder
-from eclair.errors import EclairError, NotFound
+from eclair.application import cache_folder, on_aws
+from eclair.errors import BadInput, EclairError, NotFound
 from eclair.model import CoverageState, Platform, Severity
 from eclair.reference import ArchiveReference, parse
 from eclair.report import ImageReport
@@ -76,8 +76,27 @@ def _parser() -> argparse.ArgumentParser:
     vercmp = verbs.add_parser("vercmp", help="compare versions: lines `A B` on standard input give <, =, > or !")
     vercmp.add_argument("scheme", metavar="SCHEME", help=f"one of {', '.join(sorted(ecosystems.load()))}")
     vercmp.set_defaults(command=_vercmp)
+    _add_feeds(verbs)
     _add_local(verbs)
     return parser
+
+
+def _add_feeds(verbs: Any) -> None:
+    listing = verbs.add_parser(
+        "feeds",
+        help="how the feeds of a deployed Eclair stand; copy feeds for a network without a way out",
+        description="List how the feeds of a deployed Eclair stand, read from its API or, where the variables of its"
+        " functions are set (ECLAIR_ADVISORIES_TABLE, ECLAIR_FEEDS), from its tables. Exits with 1 if one is not ok.",
+    )
+    listing.add_argument("--api", default="", metavar="URL", help="the ApiUrl of the stack's outputs")
+    listing.add_argument("--json", action="store_true", help="print JSON")
+    listing.set_defaults(command=_feeds)
+    actions = listing.add_subparsers(metavar="ACTION")
+    export = actions.add_parser("export", help="copy the feeds' documents into a mirror folder for --feed-mirror")
+    export.add_argument("folder", metavar="DIR", type=Path)
+    export.add_argument("--feeds", default=",".join(sorted(feeds.load())), help="feeds to copy (all)")
+    export.add_argument("--feed-mirror", default="", metavar="DIR_OR_URL", help="copy from there, not the vendors")
+    export.set_defaults(command=_export)
 
 
 def _add_local(verbs: Any) -> None:
@@ -134,6 +153,54 @@ def _vercmp(options: argparse.Namespace) -> int:
     for line in compare_lines(options.scheme, sys.stdin):
         print(line)
     return OK
+
+
+def _feeds(options: argparse.Namespace) -> int:
+    report = _feed_list(options.api)
+    if options.json:
+        _print_json(report)
+    else:
+        rows = [_feed_row(part) for part in report["feeds"]]
+        _print_table(("FEED", "PART", "STATE", "ROWS", "AGE", "LAG", "UNREAD", "DETAIL"), rows)
+    return OK if all(part["state"] == CoverageState.OK for part in report["feeds"]) else MET
+
+
+def _feed_list(api: str) -> Any:
+    if api:
+        from eclair.adapters.api_client import get
+
+        return get(api, "/feeds")
+    application = on_aws()
+    if not application.settings.advisories_table:
+        raise BadInput("say which Eclair: --api URL, or ECLAIR_ADVISORIES_TABLE as its functions have it")
+    return orjson.loads(orjson.dumps(application.report.list_feeds()))
+
+
+def _feed_row(part: Any) -> tuple[str, ...]:
+    ages = (_age(part["age_seconds"]), _age(part["lag_seconds"]))
+    return part["feed"], part["part"], part["state"], str(part["rows"]), *ages, str(part["unread"]), part["detail"]
+
+
+def _age(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    hours, minutes = divmod(int(seconds) // 60, 60)
+    return f"{hours // 24}d {hours % 24}h" if hours >= 48 else f"{hours}h {minutes:02}m"
+
+
+def _export(options: argparse.Namespace) -> int:
+    from eclair.adapters.mirror import MirrorFolder
+    from eclair.export import Export
+
+    known = feeds.load()
+    wanted = options.feeds.split(",")
+    if unknown := [name for name in wanted if name not in known]:
+        raise BadInput(f"no feed {', '.join(unknown)}; the feeds are {', '.join(sorted(known))}")
+    mirror = MirrorFolder(options.folder, documents(options.feed_mirror))
+    failures = Export(mirror=mirror, say=_progress)(known[name] for name in wanted)
+    for failure in failures:
+        print(f"eclair: {failure}", file=sys.stderr)
+    return FAILED if failures else OK
 
 
 def _scan(options: argparse.Namespace) -> int:

@@ -308,6 +308,13 @@ class Fetched(Protocol):
     def stream(self) -> BinaryIO: ...
 
 
+class Mirror(Protocol):
+    """A copy of feeds' documents."""
+
+    def copying(self, name: str) -> AbstractContextManager["Documents"]:
+        """Give the documents of what has this name: those that are asked for are copied, all or, on an error, none."""
+
+
 class Documents(Protocol):
     """Where the feeds' documents are fetched from: the vendors, or a mirror."""
 

@@ -21,7 +21,7 @@ from tempfile import NamedTemporaryFile
 from typing import IO
 from urllib.parse import unquote, urlsplit
 
-from eclair.adapters.http_documents import Document, HttpDocuments
+from eclair.adapters.document import Document
 from eclair.errors import BadReference, Forbidden, NotFound, Unavailable
 from eclair.model import Fingerprint
 from eclair.ports import Clock, Documents, Fetched
@@ -34,13 +34,16 @@ _log = logging.getLogger(__name__)
 
 def documents(mirror: str = "") -> Documents:
     """Return what fetches from the vendors, or from a mirror: a folder, or the beginning of an http(s) URL."""
+    if mirror and not mirror.startswith(("https://", "http://")):
+        return FolderDocuments(Path(mirror))
+    # Imported here: who reads a folder needs no HTTP client, which takes a tenth of a second.
+    from eclair.adapters.http_documents import HttpDocuments
+
     if not mirror:
         return HttpDocuments()
-    if mirror.startswith(("https://", "http://")):
-        # The operator named the mirror: it may be in the operator's own network.
-        host = frozenset({urlsplit(mirror).hostname or ""})
-        return HttpDocuments(place=lambda url: mirrored(url, mirror), private=host)
-    return FolderDocuments(Path(mirror))
+    # The operator named the mirror: it may be in the operator's own network.
+    host = frozenset({urlsplit(mirror).hostname or ""})
+    return HttpDocuments(place=lambda url: mirrored(url, mirror), private=host)
 
 
 def mirrored(url: str, mirror: str) -> str:
@@ -147,12 +150,12 @@ class CachedDocuments:
         """Store the body before what describes it: after a crash in between the vendor is asked with the old words."""
         if fetched is not None:
             stream, fingerprint = fetched.stream, fetched.fingerprint
-            _replace(self._body(url), lambda file: shutil.copyfileobj(stream, file, _BUFFER))
+            replace_file(self._body(url), lambda file: shutil.copyfileobj(stream, file, _BUFFER))
         else:
             assert copy is not None, "a document is unchanged since a fingerprint only"
             fingerprint = copy.fingerprint
         new = _Copy(fingerprint=fingerprint, asked=self._clock())
-        _replace(self._description(url), lambda file: file.write(json.dumps(asdict(new)).encode()))
+        replace_file(self._description(url), lambda file: file.write(json.dumps(asdict(new)).encode()))
         return new
 
     def _copy(self, url: str) -> _Copy | None:
@@ -174,7 +177,7 @@ class CachedDocuments:
         return self._body(url).with_suffix(".json")
 
 
-def _replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+def replace_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Write a file so that it is there in full or as it was."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with NamedTemporaryFile(dir=path.parent, prefix=path.stem, delete=False) as file:

@@ -8,17 +8,17 @@ knows no conditional requests costs one download and a comparison of digests.
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from http.cookiejar import DefaultCookiePolicy
 from tempfile import TemporaryFile
-from typing import IO, BinaryIO, Final
+from typing import IO, Final
 from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
 
+from eclair.adapters.document import Document
 from eclair.adapters.guarded import AddressRefused, GuardedAdapter, is_public, retry_after
 from eclair.errors import BadFeed, Forbidden, NotFound, Unavailable
 from eclair.model import Fingerprint
@@ -34,14 +34,6 @@ SKEW: Final = 300.0
 _REDIRECTS: Final = 5
 _MOVED: Final = frozenset((301, 302, 303, 307, 308))
 _BUFFER: Final = 1 << 18
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
-    """A document that was fetched because it changed."""
-
-    fingerprint: Fingerprint
-    stream: BinaryIO
 
 
 class HttpDocuments:
