@@ -6,7 +6,7 @@ statements; here they are only weighed against each other.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from enum import Enum
+from enum import StrEnum
 from functools import partial
 
 from eclair import ecosystems, release_marks
@@ -60,10 +60,12 @@ _REPOSITORY = "repository:"
 _Rank = tuple[bool, bool, bool, int]
 
 
-class _Position(Enum):
-    INSIDE = 1
-    OUTSIDE = 2
-    UNKNOWN = 3
+class Position(StrEnum):
+    """Where an installed version lies: in a range, outside of it, or where it cannot be told."""
+
+    INSIDE = "inside"
+    OUTSIDE = "outside"
+    UNKNOWN = "unknown"
 
 
 def key_range(versions: Range, scheme: str) -> KeyRange:
@@ -117,11 +119,11 @@ def verdicts(feature: Feature, statements: Iterable[Statement]) -> tuple[Verdict
             continue
         for vulnerability in statement.vulnerabilities:
             about[vulnerability].append(statement)
-    found = (_verdict(feature, vulnerability, _of_stream(feature, said)) for vulnerability, said in about.items())
+    found = (_verdict(feature, vulnerability, of_stream(feature, said)) for vulnerability, said in about.items())
     return tuple(sorted((verdict for verdict in found if verdict), key=lambda verdict: verdict.vulnerability))
 
 
-def _of_stream(feature: Feature, statements: Sequence[Statement]) -> Sequence[Statement]:
+def of_stream(feature: Feature, statements: Sequence[Statement]) -> Sequence[Statement]:
     """Return the statements of the stream nearest to the feature's own: where there is none, those of no stream."""
     if not any(statement.stream for statement in statements):
         return statements
@@ -185,10 +187,10 @@ def _verdict(feature: Feature, vulnerability: str, statements: Sequence[Statemen
             denied.append(statement)
             continue
         for versions in statement.ranges:
-            position = _position(feature, versions)
-            if position is _Position.INSIDE:
+            where = position(feature, versions)
+            if where is Position.INSIDE:
                 inside.append((statement, versions))
-            elif position is _Position.UNKNOWN:
+            elif where is Position.UNKNOWN:
                 unknown.append(statement)
     if inside:
         return _affected(feature, vulnerability, inside)
@@ -199,22 +201,22 @@ def _verdict(feature: Feature, vulnerability: str, statements: Sequence[Statemen
     return None
 
 
-def _position(feature: Feature, versions: Range) -> _Position:
+def position(feature: Feature, versions: Range) -> Position:
     """Place the installed version in a range; "cannot tell" where the version or a bound that matters is unreadable."""
     scheme = feature.package.scheme
     if versions == Range() or feature.version == versions.introduced == versions.last_affected:
-        return _Position.INSIDE
+        return Position.INSIDE
     if feature.key == UNREADABLE:
         return _compared(feature, versions)
     if feature.key not in key_range(versions, scheme):
-        return _Position.OUTSIDE
+        return Position.OUTSIDE
     bounds = (versions.introduced, versions.fixed, versions.last_affected)
     if any(bound is not None and _key(bound, scheme) is None for bound in bounds):
         return _compared(feature, versions)
-    return _Position.INSIDE
+    return Position.INSIDE
 
 
-def _compared(feature: Feature, versions: Range) -> _Position:
+def _compared(feature: Feature, versions: Range) -> Position:
     """Place a version by comparing it with each bound: it, or a bound, has no key."""
     order = partial(ecosystems.compare, ecosystems.load()[feature.package.scheme], feature.version)
     try:
@@ -226,8 +228,8 @@ def _compared(feature: Feature, versions: Range) -> _Position:
     except BadVersion:
         # What is no version is none but itself.
         is_one_version = versions.introduced is not None and versions.introduced == versions.last_affected
-        return _Position.OUTSIDE if is_one_version else _Position.UNKNOWN
-    return _Position.INSIDE if inside else _Position.OUTSIDE
+        return Position.OUTSIDE if is_one_version else Position.UNKNOWN
+    return Position.INSIDE if inside else Position.OUTSIDE
 
 
 def _affected(feature: Feature, vulnerability: str, inside: Sequence[tuple[Statement, Range]]) -> Verdict:
