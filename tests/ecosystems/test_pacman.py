@@ -113,8 +113,9 @@ def test_what_names_no_package_is_refused(content: bytes) -> None:
 def test_more_than_is_read_is_named() -> None:
     inventory = read(f"{SIX}/files", b"%FILES%\na\n" + b"b" * (17 << 20))
     assert inventory.problem is not None
-    assert "larger than" in inventory.problem
-    assert inventory.owned[0] == ("a", "python-six")
+    assert "the file is larger" in inventory.problem
+    assert "a path of" in inventory.problem
+    assert inventory.owned == (("a", "python-six"),)
 
 
 # --- what it is matched by -------------------------------------------------------------------------------------------

@@ -85,6 +85,27 @@ def test_blobs_that_lie_in_each_other_are_not_copied_again_and_again() -> None:
     assert "overlaps" in str(faults)
 
 
+def test_what_is_no_blob_is_not_read_to_its_end() -> None:
+    """Else each of these slots would cost sixty megabytes."""
+    slots = struct.pack("<4sIII", b"Slot", 1, 256, (60 << 20) // 16) * 250
+    faults = Faults()
+    content = _Counted(WHOLE[:32] + slots + WHOLE[32 + len(slots) : 4096] + bytes(60 << 20))
+    assert list(blobs(content, faults)) == []
+    assert content.taken < 100_000
+    assert "250 places" in str(faults)
+
+
+class _Counted(io.BytesIO):
+    """A stream that counts what is read of it."""
+
+    taken = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        content = super().read(size)
+        self.taken += len(content)
+        return content
+
+
 @settings(deadline=None)
 @given(place=st.integers(0, len(WHOLE) - 1), byte=st.integers(0, 255))
 def test_any_byte_may_be_wrong(place: int, byte: int) -> None:

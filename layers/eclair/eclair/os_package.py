@@ -3,8 +3,9 @@
 The package URLs follow the purl specification with the qualifiers that syft writes: `arch`, `distro` and `upstream`.
 """
 
-from collections.abc import Collection, Iterable
-from typing import Final
+import io
+from collections.abc import Collection, Iterable, Iterator
+from typing import BinaryIO, Final
 
 from packageurl import PackageURL
 
@@ -15,7 +16,7 @@ from eclair.faults import Faults
 from eclair.model import Distribution, Feature, Kind, Package, PackageKey, Source
 
 _LONGEST_WORD: Final = 4096
-"""Bytes of a name or version; the longest real one has some hundred."""
+"""Bytes of a name, a version or a path; the longest real name has some hundred, and Linux has no longer path."""
 
 _NO_ENDS: Final = " /"
 """What a package URL leaves out, so that of a name made of these alone nothing would be left."""
@@ -40,6 +41,15 @@ def text(value: bytes, what: str) -> str:
     return decoded
 
 
+def lines(content: BinaryIO, largest: int, faults: Faults) -> Iterator[bytes]:
+    """Yield the lines of a file, one at a time and without their ends; what is beyond the bound is not read."""
+    data = io.BytesIO(content.read(largest))
+    if content.read(1):
+        faults.add(f"byte {largest}", "the file is larger, the rest was not read")
+    for line in data:
+        yield line.rstrip(b"\r\n")
+
+
 class FileList:
     """The (path, package name) of the files that packages own, without leading slash, up to a bound."""
 
@@ -55,6 +65,9 @@ class FileList:
             if self._room < 0:
                 self._faults.add(f"files of {package}", "too many to be kept: language packages may be listed twice")
                 return
+            if len(path) > _LONGEST_WORD:
+                self._faults.add(f"files of {package}", f"a path of {len(path)} bytes")
+                continue
             self._pairs.append((path.lstrip(b"/").decode(errors="backslashreplace"), package))
 
     def pairs(self) -> tuple[tuple[str, str], ...]:

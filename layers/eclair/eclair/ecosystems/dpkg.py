@@ -20,7 +20,7 @@ from eclair.ecosystems import Ecosystem
 from eclair.errors import BadInput, BadVersion
 from eclair.faults import Faults
 from eclair.model import Distribution, Feature, Interest, Inventory, Package, Source
-from eclair.os_package import FileList, namespace_among, os_purl, source_feature, text
+from eclair.os_package import FileList, lines, namespace_among, os_purl, source_feature, text
 from eclair.paragraphs import LARGEST, Paragraph, read_paragraphs
 from eclair.version_key import LONGEST, number, quoted
 
@@ -118,14 +118,12 @@ class Dpkg:
         """Return the files that a list names; it is called after its package, or `NAME:ARCHITECTURE`."""
         file = path.rpartition("/")[2]
         name = file.removesuffix(_LIST).removesuffix(_SUMS).partition(":")[0]
-        lines: Iterable[bytes] = content.read(LARGEST).splitlines()
-        if file.endswith(_SUMS):
-            lines = (line.partition(b"  ")[2] for line in lines)
         faults = Faults()
+        paths: Iterable[bytes] = lines(content, LARGEST, faults)
+        if file.endswith(_SUMS):
+            paths = (line.partition(b"  ")[2] for line in paths)
         owned = FileList(faults)
-        owned.add(name, lines)
-        if content.read(1):
-            faults.add(file, f"larger than {LARGEST} bytes, the rest was not read")
+        owned.add(name, paths)
         return Inventory(path=path, analyser=self.name, owned=owned.pairs(), problem=faults.problem)
 
     def _status(self, path: str, content: BinaryIO) -> Inventory:

@@ -20,7 +20,7 @@ from eclair.ecosystems import Ecosystem
 from eclair.errors import BadDatabase, BadInput, BadVersion
 from eclair.faults import Faults
 from eclair.model import Distribution, Feature, Interest, Inventory, Package, Source
-from eclair.os_package import FileList, namespace_among, os_purl, source_and_binary_features, text
+from eclair.os_package import FileList, lines, namespace_among, os_purl, source_and_binary_features, text
 from eclair.version_key import LONGEST, number, quoted
 
 _FOLDER: Final = "var/lib/pacman/local/"
@@ -63,15 +63,13 @@ class Pacman:
         if match is None:
             return None
         faults = Faults()
-        lines = content.read(_LARGEST).splitlines()
-        if content.read(1):
-            faults.add(f"line {len(lines)}", f"the file is larger than {_LARGEST} bytes, the rest was not read")
+        read = lines(content, _LARGEST, faults)
         described = match["file"] == "desc"
         return Inventory(
             path=path,
             analyser=self.name,
-            packages=(_package(_fields(lines), path),) if described else (),
-            owned=() if described else _owned(match["name"], lines, faults),
+            packages=(_package(_fields(read), path),) if described else (),
+            owned=() if described else _owned(match["name"], read, faults),
             problem=faults.problem,
         )
 
@@ -99,11 +97,11 @@ class Pacman:
         return os_purl(package, distribution)
 
 
-def _fields(lines: Iterable[bytes]) -> Mapping[bytes, bytes]:
+def _fields(read: Iterable[bytes]) -> Mapping[bytes, bytes]:
     """Return the first line of each section."""
     fields: dict[bytes, bytes] = {}
     name = b""
-    for line in lines:
+    for line in read:
         if name and line:
             fields.setdefault(name, line)
         name = line if line.startswith(b"%") and line.endswith(b"%") else b""
@@ -130,9 +128,9 @@ def _package(fields: Mapping[bytes, bytes], path: str) -> Package:
     )
 
 
-def _owned(package: str, lines: Iterable[bytes], faults: Faults) -> tuple[tuple[str, str], ...]:
+def _owned(package: str, read: Iterable[bytes], faults: Faults) -> tuple[tuple[str, str], ...]:
     """Return the files, without the directories, which end in a slash."""
-    below = dropwhile(lambda line: line != b"%FILES%", lines)
+    below = dropwhile(lambda line: line != b"%FILES%", read)
     listed = islice(takewhile(bool, below), 1, None)
     owned = FileList(faults)
     owned.add(package, (line for line in listed if not line.endswith(b"/")))

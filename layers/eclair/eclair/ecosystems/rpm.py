@@ -21,7 +21,7 @@ from eclair.ecosystems import Ecosystem
 from eclair.errors import BadInput, BadVersion
 from eclair.faults import Faults
 from eclair.model import Distribution, Feature, Interest, Inventory, Package, Source
-from eclair.os_package import FileList, namespace_among, qualifiers, release, source_and_binary_features, text
+from eclair.os_package import FileList, lines, namespace_among, qualifiers, release, source_and_binary_features, text
 from eclair.rpmdb import header as tags
 from eclair.rpmdb.header import Header
 from eclair.version_key import LONGEST, number, quoted
@@ -245,10 +245,9 @@ def _files(header: Header) -> Iterator[bytes]:
 
 def _listed(content: BinaryIO, faults: Faults) -> Iterator[_Entry]:
     """Read lines of name, version-release, two times, vendor, `(none)`, size, architecture, epoch, source package."""
-    lines = content.read(_LARGEST_LIST).splitlines()
-    if content.read(1):
-        faults.add(f"line {len(lines)}", f"the file is larger than {_LARGEST_LIST} bytes, the rest was not read")
-    for position, line in enumerate(lines, 1):
+    for position, line in enumerate(lines(content, _LARGEST_LIST, faults), 1):
+        if faults.hopeless:
+            return
         fields = line.split(b"\t", _MANIFEST_FIELDS)
         if not line or fields[0] == _PUBLIC_KEY:
             continue

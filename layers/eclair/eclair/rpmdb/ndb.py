@@ -48,20 +48,19 @@ def blobs(content: BinaryIO, faults: Faults) -> Iterator[Blob]:
         raise BadDatabase(f"an ndb database of version {version} is not known")
     room = size
     for place, number, begin, blocks in _slots(content, pages, faults):
-        if faults.hopeless:
-            return
         try:
-            blob, intact = _blob(content, number, begin, blocks)
+            length = _length(content, number, begin, blocks)
+            # Blobs share no bytes: all of them together are never more than the file.
+            room -= blocks * _BLOCK_SIZE
+            if room < 0:
+                faults.add(place, "a header that overlaps others; the rest was not read")
+                return
+            blob, intact = _blob(content, begin, blocks, length)
         except _Damage as error:
             faults.add(place, str(error))
             continue
         if not intact:
             faults.add(place, "a header that is not the one its checksum was made of")
-        # Blobs share no bytes: all of them together are never more than the file.
-        room -= blocks * _BLOCK_SIZE
-        if room < 0:
-            faults.add(place, "a header that overlaps others; the rest was not read")
-            return
         yield Blob(place=place, content=blob)
 
 
@@ -86,18 +85,25 @@ def _slots(content: BinaryIO, pages: int, faults: Faults) -> Iterator[tuple[str,
                 return
 
 
-def _blob(content: BinaryIO, number: int, begin: int, blocks: int) -> tuple[bytes, bool]:
-    """Return the blob of a package, and whether its checksum says that it is whole."""
+def _length(content: BinaryIO, number: int, begin: int, blocks: int) -> int:
+    """Return the length of the blob of a package, by its head."""
     size = blocks * _BLOCK_SIZE
     if not _HEAD.size + _TAIL.size <= size <= LARGEST:
         raise _Damage(f"a header in {blocks} blocks; at most {LARGEST // _BLOCK_SIZE} are read")
     content.seek(begin * _BLOCK_SIZE)
+    magic, own, _, length = _HEAD.unpack(content.read(_HEAD.size).ljust(_HEAD.size, b"\0"))
+    if magic != _HEAD_MAGIC or own != number or length > size - _HEAD.size - _TAIL.size:
+        raise _Damage(f"block {begin} is not where the header of package {number} begins")
+    return int(length)
+
+
+def _blob(content: BinaryIO, begin: int, blocks: int, length: int) -> tuple[bytes, bool]:
+    """Return a blob, and whether its checksum says that it is whole."""
+    size = blocks * _BLOCK_SIZE
+    content.seek(begin * _BLOCK_SIZE)
     stored = content.read(size)
     if len(stored) < size:
         raise _Damage("the file ends in the header")
-    magic, own, _, length = _HEAD.unpack_from(stored)
-    checksum, length_again, tail_magic = _TAIL.unpack_from(stored, size - _TAIL.size)
-    if magic != _HEAD_MAGIC or own != number or not length <= size - _HEAD.size - _TAIL.size:
-        raise _Damage(f"block {begin} is not where the header of package {number} begins")
-    intact = (checksum, length_again, tail_magic) == (zlib.adler32(stored[: -_TAIL.size]), length, _TAIL_MAGIC)
+    checksum, length_again, magic = _TAIL.unpack_from(stored, size - _TAIL.size)
+    intact = (checksum, length_again, magic) == (zlib.adler32(stored[: -_TAIL.size]), length, _TAIL_MAGIC)
     return stored[_HEAD.size : _HEAD.size + length], intact
