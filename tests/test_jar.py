@@ -157,6 +157,7 @@ def test_the_manifest_tells_a_group_where_two_fields_agree(manifest: str, group:
     [
         ("a-1.0", ["g:a:1.0"], False),
         ("a-1.0", ["g:a:1.0", "g:b:2.0"], False),
+        ("log4j-1.2-api", ["org.apache.logging.log4j:log4j-1.2-api:2.19.0"], False),
         ("app", ["g:my-app:1.0"], False),
         ("app", ["g:a:1.0", "g:b:2.0"], False),
         ("plexus-utils2-3.4.2", ["org.codehaus.plexus:plexus-utils:3.4.2"], False),

@@ -60,7 +60,7 @@ def read_manifest(content: bytes) -> Mapping[str, str]:
 def own_coordinates(name: str, manifest: Mapping[str, str], built_in: Sequence[Coordinates]) -> Coordinates | None:
     """Return what the archive is by its file name (without the ending) and manifest, None where `built_in` has it."""
     own = _coordinates(name, manifest)
-    if any(own.artifact == other.artifact for other in built_in):
+    if any(other.artifact in (own.artifact, name) for other in built_in):
         return None
     if built_in and (not own.version or [own.version] == [other.version for other in built_in]):
         return None
