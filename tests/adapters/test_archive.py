@@ -8,6 +8,7 @@ import os
 import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -15,7 +16,8 @@ from eclair import ecosystems
 from eclair.adapters.archive import OpenArchive, open_archive
 from eclair.errors import BadImage, BadReference, DigestMismatch, EclairError, LimitExceeded, NotFound
 from eclair.filesystem import read_layer
-from eclair.model import Digest, Index, Layer, Manifest
+from eclair.interest import Readers
+from eclair.model import Digest, Index, Interest, Inventory, Layer, Manifest
 from eclair.reference import ArchiveReference, parse
 
 ANALYSERS = ecosystems.readers()
@@ -377,6 +379,34 @@ def test_a_root_file_system_gives_its_files_of_interest_and_no_others(root: Path
 def test_files_directly_within_a_directory_of_interest_are_read(root: Path) -> None:
     written(root / "var/lib/dpkg/status.d", {"base": STATUS.replace(b"apt", b"base"), "deeper/base": STATUS})
     assert sorted(packages_of(f"dir:{root}")) == ["apt", "base"]
+
+
+def test_files_are_found_by_name_ending_and_first_bytes_wherever_they_lie(root: Path) -> None:
+    class Anywhere:
+        name = "anywhere"
+        interest = Interest(names=frozenset(("package.json",)), suffixes=(".jar",), magics=(b"\x7fELF", b"go "))
+
+        def read(self, path: str, content: BinaryIO) -> Inventory:
+            return Inventory(path=path, analyser=self.name, problem=content.read().decode())
+
+    written(
+        root, {"srv/a/package.json": b"1", "srv/b/X.JAR": b"2", "bin/tool": b"go 3", "bin/sh": b"#!", "srv/none": b""}
+    )
+    (root / "srv/link.jar").symlink_to("b/X.JAR")
+    (root / "srv/loop").symlink_to("..")
+    (root / "srv/out").symlink_to(root.parent)
+    os.mkfifo(root / "srv/pipe.jar")
+    (root / "srv/\udcff.jar").write_bytes(b"4")
+    with open_archive(reference(f"dir:{root}"), readers=Readers((Anywhere(),))) as archive:
+        (layer,) = manifest_of(archive).layers
+        with archive.registry.blob(archive.repository, layer) as blob:
+            found = read_layer(blob, layer, Readers((Anywhere(),)))
+    assert {one.path: one.problem for one in found.inventories} == {
+        "srv/a/package.json": "1",
+        "srv/b/X.JAR": "2",
+        "bin/tool": "go 3",
+        "srv/\\xff.jar": "4",
+    }
 
 
 def test_the_same_files_have_the_same_digest(root: Path) -> None:
