@@ -2,6 +2,7 @@
 
 import io
 import json
+import struct
 import time
 import zlib
 from collections import Counter
@@ -148,6 +149,17 @@ def test_crates_without_end_are_not_read_without_end() -> None:
     assert inventory is not None
     assert inventory.packages == ()
     assert inventory.problem is not None
+
+
+def test_of_many_lists_one_is_read() -> None:
+    large = zlib.compress(json.dumps({"packages": CRATES}).encode().ljust(4 << 20))
+    content = bytearray(pe(dict.fromkeys((f"s{number}" for number in range(5000)), b"")))
+    for number in range(5000):
+        row = 0x80 + 24 + 240 + 40 * number
+        struct.pack_into("<8sIIII", content, row, b".dep-v0", 0, 0, len(large), len(content))
+    begin = time.perf_counter()
+    assert len(packages(bytes(content) + large)) == 4
+    assert time.perf_counter() - begin < 2
 
 
 @given(st.recursive(st.none() | st.text(max_size=5) | st.integers(), lambda inner: st.lists(inner, max_size=3)))

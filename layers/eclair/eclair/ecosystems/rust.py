@@ -69,11 +69,11 @@ class Rust:
 
 
 def _lists(file: Bytes) -> Iterator[list[object]]:
-    """Yield the crates of each executable in the file, as JSON has them."""
+    """Yield the crates of each executable in the file, as JSON has them; each has one list."""
     for executable in executables(file):
-        for section in executable.sections:
-            if section.name == _SECTION:
-                yield _crates(_inflated(file.at(section.offset, min(section.size, _LARGEST))))
+        section = next((section for section in executable.sections if section.name == _SECTION), None)
+        if section is not None:
+            yield _crates(_inflated(file.at(section.offset, min(section.size, _LARGEST))))
 
 
 def _inflated(compressed: bytes) -> bytes:
