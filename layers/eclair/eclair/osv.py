@@ -198,7 +198,7 @@ def statements(record: Record, placed: Iterable[Placed], dialect: Dialect, revis
             vulnerabilities=vulnerabilities,
             effect=Effect.AFFECTED,
             ranges=ranges,
-            state=State.FIXED if all(versions.fixed for versions in ranges) else State.AFFECTED,
+            state=State.AFFECTED if None in [versions.fixed for versions in ranges] else State.FIXED,
             severity=rated.severity,
             severity_source=rated.source,
             raw_state=record.note,
@@ -242,9 +242,17 @@ def read(content: bytes) -> Record:
         severity=_severity(fields),
         vectors=_vectors([fields, *entries]),
         marks=marks(fields.get("details")),
-        note=next((note for entry in entries if (note := _note(entry))), ""),
+        note=_note(entries[0]) if entries else "",
         affected=tuple([_affected(entry) for entry in entries if entry.get("package") is not None]),
     )
+
+
+def _text(value: object, what: str) -> str:
+    """Return a text that records repeat: it is looked at once."""
+    return _looked_at(value, what) if isinstance(value, str) else text(value, what)
+
+
+_looked_at = lru_cache(maxsize=1 << 12)(text)
 
 
 def _optional(fields: Mapping[str, object], name: str) -> Sequence[object]:
@@ -289,7 +297,7 @@ def _affected(entry: Mapping[str, object]) -> Affected:
     package = mapping(entry["package"], "a package")
     ranges = [mapping(versions, "a range") for versions in _optional(entry, "ranges")]
     return Affected(
-        ecosystem=text(package.get("ecosystem"), "an ecosystem"),
+        ecosystem=_text(package.get("ecosystem"), "an ecosystem"),
         name=text(package.get("name"), "the name of a package"),
         ranges=tuple([_events(versions.get("events")) for versions in ranges if versions.get("type") != _COMMITS]),
         versions=_optional(entry, "versions"),
@@ -297,7 +305,7 @@ def _affected(entry: Mapping[str, object]) -> Affected:
 
 
 def _note(entry: Mapping[str, object]) -> str:
-    return words(_section(entry, "database_specific").get("informational")) if "database_specific" in entry else ""
+    return words(_section(entry, "database_specific").get("informational"))
 
 
 def _events(turns: object) -> tuple[Event, ...]:
@@ -306,7 +314,7 @@ def _events(turns: object) -> tuple[Event, ...]:
         for kind, version in mapping(turn, "an event").items():
             if kind not in _RANKS:
                 raise BadFeed(f"an event {kind[:TEXT_LIMIT]!r}, which we do not know")
-            found.append(Event(kind, text(version, "the version of an event")))
+            found.append(Event(kind, _text(version, "the version of an event")))
     return tuple(found)
 
 

@@ -5,6 +5,7 @@ packages of a module are fixed, the module and its stream. Their entries do not 
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from eclair import osv, release_marks
@@ -20,13 +21,18 @@ def stream(record: osv.Record, affected: osv.Affected) -> str:
     A title may name what is no module (`kernel:4.18.0`): only the fix tells. Outside of modules a fix is for the minor
     release that it was built for, and for the later ones.
     """
-    fixes = [event.version for events in affected.ranges for event in events if event.kind == osv.FIXED]
+    return _stream(record.summary, affected.ranges)
+
+
+@lru_cache(maxsize=256)
+def _stream(title: str, ranges: tuple[tuple[osv.Event, ...], ...]) -> str:
+    fixes = (event.version for events in ranges for event in events if event.kind == osv.FIXED)
     words = {word for fix in fixes for word in release_marks.words(fix)}
     releases = {word for word in words if word.startswith(release_marks.DIST)}
     words -= releases
     if release_marks.MODULE not in words:
         words.update(word.replace(release_marks.DIST, release_marks.MINOR) for word in releases)
-    elif len(modules := _MODULE.findall(record.summary)) == 1:
+    elif len(modules := _MODULE.findall(title)) == 1:
         words.remove(release_marks.MODULE)
         words.add("module:{}:{}".format(*modules[0]))
     return " ".join(sorted(words))

@@ -52,7 +52,7 @@ def _places(record: osv.Record) -> Iterator[osv.Placed]:
             yield osv.Place(_package(release[1], affected.name), rebuild.stream(record, affected)), affected
 
 
-@lru_cache(maxsize=1 << 10)
+@lru_cache(maxsize=1 << 13)
 def _package(release: str, name: str) -> PackageKey:
     return PackageKey(scheme="rpm", namespace=f"almalinux:{release}", kind=Kind.BINARY, name=name)
 

@@ -50,7 +50,7 @@ def _places(namespace: str, record: osv.Record) -> Iterator[osv.Placed]:
             yield osv.Place(_package(namespace, affected.name)), affected
 
 
-@lru_cache(maxsize=1 << 10)
+@lru_cache(maxsize=1 << 13)
 def _package(namespace: str, name: str) -> PackageKey:
     return PackageKey(scheme="apk", namespace=namespace, kind=Kind.SOURCE, name=name)
 

@@ -115,7 +115,7 @@ def _only_groups(packages: Iterable[PackageKey]) -> Mapping[str, str]:
     return {artifact: group for artifact, group in groups.items() if artifact not in shared}
 
 
-@lru_cache(maxsize=1 << 10)
+@lru_cache(maxsize=1 << 13)
 def _package(type_: str, name: str) -> PackageKey:
     return PackageKey(scheme=type_, namespace=type_, kind=Kind.BINARY, name=LANGUAGES[type_].name(name))
 

@@ -112,7 +112,7 @@ def _stream(ecosystem: str) -> _Stream | None:
     return _Stream(parts[3], bool(parts[1]), (parts[2] or "").lower()) if parts else None
 
 
-@lru_cache(maxsize=1 << 10)
+@lru_cache(maxsize=1 << 13)
 def _package(release: str, name: str) -> PackageKey:
     return PackageKey(scheme="deb", namespace=f"ubuntu:{release}", kind=Kind.SOURCE, name=name)
 
