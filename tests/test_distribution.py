@@ -305,4 +305,4 @@ def test_a_namespace_has_no_separator_of_keys(facts: dict[str, str]) -> None:
 
 
 def test_its_version_is_among_those_of_the_analysers() -> None:
-    assert f"distribution:{distribution.VERSION}" in ecosystems.analysers().split(",")
+    assert ecosystems.analysers()["distribution"].startswith(f"{distribution.VERSION}/")
