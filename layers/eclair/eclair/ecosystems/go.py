@@ -60,7 +60,7 @@ class Go:
             try:
                 info = read_build_info(file, executable)
             except BadDatabase as error:
-                faults.add(f"executable {number}", str(error))
+                faults.add(f"executable {number}, build information", str(error))
                 continue
             if info is not None:
                 packages |= dict.fromkeys(_packages(info, path, faults))
