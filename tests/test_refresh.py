@@ -342,7 +342,7 @@ def test_one_changed_advisory_writes_its_rows(world: World) -> None:
     ]
     changed = world.advisories.said[StatementKey(feed="toy", id="CVE-2", package=package("curl"))]
     assert (changed.seq, changed.first_seen, changed.changed, changed.first_load) == (2, NOON, NOON + 60, False)
-    assert [before.seq for before in world.advisories.before.values()] == [1]
+    assert [before.seq for before in world.advisories.before(changed)] == [1]
     assert world.fault() is None
 
 

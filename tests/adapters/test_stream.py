@@ -12,10 +12,11 @@ from moto import mock_aws
 from eclair.adapters.dynamodb import Table
 from eclair.adapters.dynamodb_advisories import DynamoAdvisories
 from eclair.adapters.stream import NOTHING, statement_change
+from eclair.amend import Amend
 from eclair.errors import BadRequest
-from eclair.model import StatementChange
+from eclair.model import Amendment, StatementChange
 from tests.adapters.contract.conftest import new_table
-from tests.adapters.contract.test_advisories import ALL, put, said
+from tests.adapters.contract.test_advisories import ALL, said
 
 
 @pytest.fixture(scope="module")
@@ -30,15 +31,20 @@ def records() -> Iterator[list[dict[str, Any]]]:
         table = new_table(None)
         advisories = DynamoAdvisories(table)
         made: list[dict[str, Any]] = []
-        steps = ((said(seq=1), ALL), (replace(said(seq=2), raw_state="undetermined"), ALL), (WITHDRAWN, ()))
-        for statement, ranges in steps:
+        steps = (
+            Amendment(new=said(seq=1), ranges=ALL),
+            Amendment(new=CHANGED, ranges=(), old=said(seq=1)),
+            Amendment(new=WITHDRAWN, ranges=(), old=CHANGED, stale=ALL),
+        )
+        for wanted in steps:
             before = _images(table)
-            put(advisories, statement, ranges)
+            Amend(advisories=advisories)([wanted])
             made += _differences(before, _images(table))
         yield [as_lambda_delivers(record) for record in made]
 
 
-WITHDRAWN = replace(said(seq=3), withdrawn=True)
+CHANGED = replace(said(seq=2), raw_state="undetermined")
+WITHDRAWN = replace(CHANGED, seq=3, withdrawn=True)
 
 
 def _images(table: Table) -> dict[str, dict[str, Any]]:
@@ -66,16 +72,11 @@ def as_lambda_delivers(value: Any) -> Any:
 
 
 def test_statements_are_read_before_and_after(records: list[dict[str, Any]]) -> None:
-    first, second, third = (
-        said(seq=1),
-        replace(said(seq=2), raw_state="undetermined"),
-        replace(said(seq=3), withdrawn=True),
-    )
     changes = [change for change in map(statement_change, records) if change != NOTHING]
     assert changes == [
-        StatementChange(old=None, new=first),
-        StatementChange(old=first, new=second),
-        StatementChange(old=second, new=third),
+        StatementChange(old=None, new=said(seq=1)),
+        StatementChange(old=said(seq=1), new=CHANGED),
+        StatementChange(old=CHANGED, new=WITHDRAWN),
     ]
 
 

@@ -4,7 +4,7 @@ Unless a method says otherwise it sees every write that finished before it (a st
 second effect, and raises `Unavailable` where the other side failed and trying again may help.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import BinaryIO, Protocol, runtime_checkable
 
@@ -212,6 +212,12 @@ class Advisories(Protocol):
 
     def about(self, vulnerability: str, *, page: str | None = None, limit: int = 100) -> Page[Statement]:
         """Return the statements about a vulnerability, tombstones left out."""
+
+    def ever_about(self, vulnerability: str, packages: Collection[PackageKey]) -> tuple[Statement, ...]:
+        """Return the statements on these packages that are, or were, about a vulnerability, tombstones included."""
+
+    def before(self, statement: Statement) -> tuple[Statement, ...]:
+        """Return what it said under earlier numbers, as far back as that is kept, oldest first."""
 
 
 class Feeds(Protocol):

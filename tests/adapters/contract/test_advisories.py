@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -394,3 +395,42 @@ def test_statements_about_a_vulnerability_come_in_pages(advisories: Advisories) 
         assert [statement for items in found for statement in items] == expected
         assert all(len(items) == limit for items in found[:-1])
         assert 0 < len(found[-1]) <= limit
+
+
+# --- history ---
+
+
+def change(advisories: Advisories, old: Statement, new: Statement) -> None:
+    advisories.put_ranges([storing(new, (), old)])
+    assert stands(advisories, new)
+
+
+def test_what_a_statement_said_before_is_kept(advisories: Advisories) -> None:
+    said_once = [replace(said(seq=seq), raw_state=f"{seq}", changed=float(seq)) for seq in range(1, 13)]
+    put(advisories, said_once[0], said(2))
+    for old, new in pairwise(said_once):
+        change(advisories, old, new)
+    assert advisories.before(said_once[-1]) == tuple(said_once[:-1])
+    assert advisories.before(said_once[5]) == tuple(said_once[:5])
+    assert advisories.before(said(2)) == advisories.before(said(3)) == ()
+
+
+def test_a_change_that_did_not_come_about_is_no_history(advisories: Advisories) -> None:
+    """A crash between the history row and the statement: the row says what the statement still says."""
+    put(advisories, said())
+    advisories.put_ranges([storing(said(seq=2), (), said())])
+    assert advisories.before(said()) == ()
+
+
+def test_what_was_ever_said_about_a_vulnerability_is_found(advisories: Advisories) -> None:
+    streamed = replace(said(1), stream="pro")
+    put(advisories, said(1), streamed, said(1, CURL), said(1, feed="ubuntu"), said(2))
+    tombstone = replace(said(1, seq=2), withdrawn=True)
+    change(advisories, said(1), tombstone)
+    turned = replace(streamed, seq=2, vulnerabilities=("CVE-2026-99",))
+    change(advisories, streamed, turned)
+    found = advisories.ever_about("CVE-2026-1", [OPENSSL])
+    assert set(found) == {tombstone, turned, said(1, feed="ubuntu")}
+    assert set(advisories.ever_about("CVE-2026-99", [OPENSSL, CURL])) >= {turned}
+    assert advisories.ever_about("CVE-2026-1", []) == ()
+    assert advisories.ever_about("CVE-2026-3", [OPENSSL]) == ()

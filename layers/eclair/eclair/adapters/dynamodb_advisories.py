@@ -16,7 +16,7 @@ withdrawn, so that its history is found.
 import base64
 import binascii
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from pynamodb.expressions.condition import Condition
@@ -109,12 +109,23 @@ class DynamoAdvisories:
                 if not statement.withdrawn and vulnerability in statement.vulnerabilities:
                     yield _Place(lead.sk, sk), statement
 
+    def ever_about(self, vulnerability: str, packages: Collection[PackageKey]) -> tuple[Statement, ...]:
+        leads = self._table.query(partition("C", vulnerability))
+        under = ((lead.feed or "", lead.advisory or "") for lead in leads)
+        said = (statement for feed, id_ in under for _, statement in self._under(feed, id_))
+        return tuple(statement for statement in said if statement.package in packages)
+
+    def before(self, statement: Statement) -> tuple[Statement, ...]:
+        pk, sk = _of_history(statement)
+        rows = self._table.query(pk, self._table.row.sk < sk)
+        return tuple(said for row in rows if (said := self._table.held(Statement, row)) is not None)
+
     # --- writing -----------------------------------------------------------------------------------------------------
 
     def put_ranges(self, amendments: Sequence[Amendment]) -> None:
         leads = dict(lead for wanted in amendments for lead in self._leads(wanted) if lead[0] not in self._put_leads)
-        before = (row for wanted in amendments for row in self._before(wanted))
-        self._table.write((*leads.values(), *before))
+        others = (row for wanted in amendments for row in self._other_rows(wanted))
+        self._table.write((*leads.values(), *others))
         if len(self._put_leads) > MOST_LEADS:
             self._put_leads.clear()
         self._put_leads.update(leads)
@@ -127,7 +138,7 @@ class DynamoAdvisories:
                 key = partition("C", vulnerability), named(wanted.new.feed, wanted.new.id)
                 yield key, self._table.row(*key, feed=wanted.new.feed, advisory=wanted.new.id)
 
-    def _before(self, wanted: Amendment) -> Iterator[Row]:
+    def _other_rows(self, wanted: Amendment) -> Iterator[Row]:
         """Yield the other rows that have to be there before a statement is."""
         yield from self._range_rows(wanted.new.key, wanted.ranges)
         if wanted.old is not None:
@@ -232,11 +243,8 @@ def _of_statement(key: StatementKey) -> Key:
 
 
 def _of_history(statement: Statement) -> Key:
-    return _history(statement.key), statement.seq.to_bytes(8, "big")
-
-
-def _history(key: StatementKey) -> str:
-    return partition("H", f"{key.feed}#{key.id}#{key.package}#{key.stream}")
+    name = f"{statement.feed}#{statement.id}#{statement.package}#{statement.stream}"
+    return partition("H", name), statement.seq.to_bytes(8, "big")
 
 
 def _range(row: Row) -> KeyRange:

@@ -3,7 +3,7 @@
 Rows are frozen values in dictionaries, so that a copy of the dictionaries is a copy of the world.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -267,7 +267,7 @@ class MemoryAdvisories:
     under: dict[tuple[str, str], dict[StatementKey, Statement]] = field(default_factory=dict)
     rows: dict[PackageKey, dict[StatementKey, tuple[KeyRange, ...]]] = field(default_factory=dict)
     by_vulnerability: dict[str, dict[tuple[str, str], None]] = field(default_factory=dict)
-    before: dict[tuple[StatementKey, int], Statement] = field(default_factory=dict)
+    history: dict[StatementKey, dict[int, Statement]] = field(default_factory=dict)
     listen: Callable[[StatementChange], None] | None = None
 
     def candidates(self, package: PackageKey, key: bytes) -> tuple[StatementKey, ...]:
@@ -298,7 +298,7 @@ class MemoryAdvisories:
             for vulnerability in new.vulnerabilities:
                 self.by_vulnerability.setdefault(vulnerability, {})[new.feed, new.id] = None
             if old is not None:
-                self.before[old.key, old.seq] = old
+                self.history.setdefault(old.key, {})[old.seq] = old
 
     def put_statements(self, amendments: Sequence[Amendment]) -> tuple[Amendment, ...]:
         return tuple(wanted for wanted in amendments if not self._put(wanted.new))
@@ -327,6 +327,14 @@ class MemoryAdvisories:
             said for some in under for said in some if not said.withdrawn and vulnerability in said.vulnerabilities
         )
         return _page(found, lambda said: f"{said.feed}#{said.id}#{said.package}#{said.stream}", page, limit)
+
+    def ever_about(self, vulnerability: str, packages: Collection[PackageKey]) -> tuple[Statement, ...]:
+        under = (self.of_advisories(feed, [id_]) for feed, id_ in sorted(self.by_vulnerability.get(vulnerability, {})))
+        return tuple(said for some in under for said in some if said.package in packages)
+
+    def before(self, statement: Statement) -> tuple[Statement, ...]:
+        rows = self.history.get(statement.key, {})
+        return tuple(rows[seq] for seq in sorted(rows) if seq < statement.seq)
 
 
 @dataclass(slots=True)
