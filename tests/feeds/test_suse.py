@@ -147,7 +147,7 @@ def test_what_is_explained_of_a_definition_with_others_is_not_enough(caplog: pyt
         *NO_XML.values(),
         *xml_attacks("oval_definitions").values(),
         LEAP[:-100],
-        gzip.compress(LEAP)[:-9],
+        gzip.compress(LEAP, mtime=0)[:-9],
         b"<oval_definitions/>",
     ],
 )
