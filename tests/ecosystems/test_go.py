@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from eclair.ecosystems.go import ECOSYSTEM
 from eclair.errors import BadVersion
 from eclair.model import UNREADABLE, Inventory, Package
+from eclair.vercmp import compare_lines
 from tests.programs import elf, mach_o, pe, universal
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "go"
@@ -428,6 +429,15 @@ def test_known_orders(older: str, newer: str) -> None:
 def test_what_is_no_version_has_no_key(version: str) -> None:
     with pytest.raises(BadVersion):
         ECOSYSTEM.key(version)
+
+
+@pytest.mark.parametrize("scheme", ["golang", "cargo"])
+def test_every_row_of_the_table_is_agreed_with(shared_data: Path, scheme: str) -> None:
+    lines = (shared_data / "versions" / "semver-versions.txt").read_text().splitlines()
+    rows = [line.split() for line in lines if line and not line.startswith("//")]
+    answers = compare_lines(scheme, (f"{one} {other}" for one, _, other in rows))
+    assert list(answers) == [order for _, order, _ in rows]
+    assert len(rows) == 41
 
 
 DRIVER = """

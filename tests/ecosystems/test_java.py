@@ -1,6 +1,7 @@
 """Java: which archives are installed, what is in them, and the order of their versions."""
 
 import io
+import json
 import struct
 import time
 import tracemalloc
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from eclair import ecosystems
+from eclair.cli import run
 from eclair.ecosystems.java import ECOSYSTEM
 from eclair.errors import BadDatabase, BadVersion
 from eclair.model import (
@@ -126,6 +128,25 @@ def test_the_same_package_twice_is_one() -> None:
 @pytest.mark.parametrize(("content", "path"), [(b"", "a.jar"), (b"PAR of another kind", "a.par"), (b"\x89", "a.far")])
 def test_what_is_no_java_archive_is_nothing(content: bytes, path: str) -> None:
     assert read(content, path) is None
+
+
+def test_the_archives_and_programs_of_an_image_are_those_that_syft_finds(
+    shared_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Syft names an archive by the artifact alone."""
+    images = shared_data / "images"
+    listed = json.loads((images / "EXPECTED.json").read_text())["debian-app"]["language_packages"]
+    types = {"java-archive": "maven", "go-module": "golang"}
+    expected = {(types[type_], name, version, path[1:]) for type_, name, version, path in listed if type_ in types}
+    assert len(expected) == 3
+    assert run(("packages", f"oci-archive:{images}/debian-app.tar", "--json")) == 0
+    packages = json.loads(capsys.readouterr().out)["packages"]
+    found = {
+        (found["type"], found["name"].rpartition(":")[2], found["version"], found["path"])
+        for found in packages
+        if found["type"] in (*types.values(), "cargo")
+    }
+    assert found == expected
 
 
 # --- hostile archives ------------------------------------------------------------------------------------------------
