@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# Where changes are gated each run tries the same examples; everywhere else new ones. How long one takes says more of the
-# machine than of the code.
+# Where changes are gated each run tries the same examples; everywhere else new ones. How long one takes says more of
+# the machine than of the code.
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", settings.get_profile("here"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
