@@ -7,7 +7,7 @@ statements; here they are only weighed against each other.
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
-from functools import partial
+from functools import lru_cache, partial
 
 from eclair import ecosystems, release_marks
 from eclair.ecosystems import Ecosystem, key_or_unreadable
@@ -86,6 +86,7 @@ def key_ranges(statement: Statement) -> tuple[KeyRange, ...]:
     return tuple(dict.fromkeys(key_range(versions, statement.package.scheme) for versions in statement.ranges))
 
 
+@lru_cache(maxsize=1 << 14)
 def _key(version: str, scheme: str) -> bytes | None:
     try:
         return ecosystems.load()[scheme].key(version)
@@ -127,25 +128,27 @@ def of_stream(feature: Feature, statements: Sequence[Statement]) -> Sequence[Sta
     """Return the statements of the stream nearest to the feature's own: where there is none, those of no stream."""
     if not any(statement.stream for statement in statements):
         return statements
-    words = _words(feature)
+    words = _words(feature.version, feature.context, feature.arch)
     ranked = [(_nearness(statement.stream, words), statement) for statement in statements]
     nearest = max((rank for rank, _ in ranked if rank is not None), default=None)
     return [statement for rank, statement in ranked if rank is not None and rank == nearest]
 
 
-def _words(feature: Feature) -> frozenset[str]:
+@lru_cache(maxsize=1 << 10)
+def _words(version: str, context: str, arch: str) -> frozenset[str]:
     """Return the words that place a feature in a stream.
 
     They are those of its context (`module:nodejs:18`, `repository:ID`, `pro`), of the minor release that a repository
     is for, those in its version (see `eclair.release_marks`), and its architecture.
     """
-    context = feature.context.split()
-    repositories = (word.removeprefix(_REPOSITORY) for word in context if word.startswith(_REPOSITORY))
-    return release_marks.words(feature.version).union(
-        context, *map(release_marks.of_repository, repositories), (f"{release_marks.ARCH}{feature.arch}",)
+    told = context.split()
+    repositories = (word.removeprefix(_REPOSITORY) for word in told if word.startswith(_REPOSITORY))
+    return release_marks.words(version).union(
+        told, *map(release_marks.of_repository, repositories), (f"{release_marks.ARCH}{arch}",)
     )
 
 
+@lru_cache(maxsize=1 << 12)
 def _nearness(stream: str, words: frozenset[str]) -> _Rank | None:
     """Rank a stream by what it shares with a feature; None where it is a stream of others.
 
@@ -243,7 +246,7 @@ def _affected(feature: Feature, vulnerability: str, inside: Sequence[tuple[State
 def _highest(fixes: Collection[str], scheme: str) -> str | None:
     """Return the highest fix."""
     ecosystem = ecosystems.load()[scheme]
-    highest = None
+    highest: str | None = None
     for fix in sorted(fixes):
         if highest is None or _is_as_new(ecosystem, fix, highest):
             highest = fix
