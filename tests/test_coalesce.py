@@ -237,7 +237,7 @@ def test_layers_that_hold_nothing_count() -> None:
         [link("lib", "./usr/../usr/lib/")],
         [link("lib/apk", "../usr/lib/apk")],
         [link("lib/apk/db/installed", "/usr/lib/apk/db/installed")],
-        [link("lib", "one"), link("one", "two"), link("two", "usr/lib")],
+        [link("lib", "opt/one"), link("opt/one", "../opt/two"), link("opt/two", "../usr/lib")],
     ],
 )
 def test_a_database_behind_a_link_is_found_once(links: list[bytes], order: tuple[int, int]) -> None:
@@ -256,6 +256,13 @@ def test_a_database_that_a_link_leads_to_where_nobody_reads_it_is_a_problem(targ
         contents = stacked(*layers)
         assert contents.installed == ()
         assert (STATUS, "a link leads to opt/dpkg/status, where it is not read") in contents.problems
+
+
+def test_a_database_behind_links_that_only_lead_on_is_a_problem_where_they_end() -> None:
+    links = [link("var/lib/dpkg", "/etc/alternatives/dpkg"), link("etc/alternatives/dpkg", "../../opt/dpkg")]
+    database = [file("opt/dpkg/status", "a 1")]
+    assert stacked(links, database).problems == ((STATUS, "a link leads to opt/dpkg/status, where it is not read"),)
+    assert stacked(links[:1], links[1:], database, [gone("etc/alternatives")]).problems == ()
 
 
 @pytest.mark.parametrize(

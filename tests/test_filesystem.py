@@ -7,7 +7,7 @@ import struct
 import tarfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -227,19 +227,19 @@ def test_whiteouts_that_are_no_utf_8_stay_told_apart() -> None:
 @pytest.mark.parametrize(
     ("members", "written"),
     [
-        ([link(DATABASE, "elsewhere")], [DATABASE]),
+        ([link(DATABASE, "elsewhere")], [DATABASE, f"{DATABASE}//elsewhere"]),
         ([member(DATABASE, kind=tarfile.FIFOTYPE)], [DATABASE]),
         ([member(DATABASE, kind=tarfile.BLKTYPE)], [DATABASE]),
         ([directory(DATABASE)], [f"{DATABASE}/"]),
         ([directory("var/lib/db")], ["var/lib/db/"]),
         ([directory(f"{WITHIN}base")], [f"{WITHIN}base/"]),
-        ([link("var/lib", "../usr/lib")], ["var/lib"]),
+        ([link("var/lib", "/usr/lib")], ["var/lib", "var/lib///usr/lib"]),
         ([member("var", b"a file")], ["var"]),
         ([member("./x//y", b"a file"), member("../x", b"no path")], ["x/y"]),
-        ([member(DATABASE, b"x"), link("var/lib", "../usr/lib")], [DATABASE, "var/lib"]),
+        ([member(DATABASE, b"x"), link("var/lib", "../x")], [DATABASE, "var/lib", "var/lib//../x"]),
         ([member(DATABASE, b"x"), directory(DATABASE)], [DATABASE, f"{DATABASE}/"]),
         ([member(f"{WITHIN}base", b"x"), member("var/lib", b"y")], [f"{WITHIN}base", "var/lib"]),
-        ([link("var/lib", "../usr/lib"), directory("var/lib")], ["var/lib", "var/lib/"]),
+        ([link("var/lib", "x"), directory("var/lib")], ["var/lib", "var/lib//x", "var/lib/"]),
     ],
 )
 def test_whatever_a_layer_holds_takes_the_place_of_what_was_there(members: list[bytes], written: list[str]) -> None:
@@ -273,6 +273,66 @@ def test_a_hard_link_to_a_database_has_its_content() -> None:
 def test_a_hard_link_to_what_is_not_read_is_a_problem() -> None:
     (inventory,) = layer(link(DATABASE, "ostree/object.file", tarfile.LNKTYPE)).inventories
     assert inventory.problem == "a hard link to ostree/object.file, which is not read"
+
+
+def test_a_layer_is_read_again_for_the_files_that_hard_links_lead_to() -> None:
+    blob = b"".join(
+        (
+            member("store/1", b"apt"),
+            member("store/2", b"12"),
+            member("store/3", b"other"),
+            link(DATABASE, "./store/1", tarfile.LNKTYPE),
+            link("etc/release", "store/2", tarfile.LNKTYPE),
+            link(f"{WITHIN}a", "store/1", tarfile.LNKTYPE),
+            link(f"{WITHIN}b", f"{WITHIN}a", tarfile.LNKTYPE),
+            link(f"{WITHIN}c", "store/4", tarfile.LNKTYPE),
+            END,
+        )
+    )
+    opened = []
+
+    def again() -> AbstractContextManager[BinaryIO]:
+        opened.append(1)
+        return io.BytesIO(blob)
+
+    found = read_layer(io.BytesIO(blob), reference(blob), ANALYSERS, again=again)
+    assert packages(found) == {
+        DATABASE: ["apt"],
+        "etc/release": ["12"],
+        f"{WITHIN}a": ["apt"],
+        f"{WITHIN}b": ["apt"],
+        f"{WITHIN}c": [],
+    }
+    assert [one.problem for one in found.inventories if one.problem] == ["a hard link to store/4, which is not read"]
+    assert len(opened) == 1
+    plain = TAR
+    read_layer(io.BytesIO(plain), reference(plain), ANALYSERS, again=again)
+    assert len(opened) == 1
+
+
+def test_of_a_hard_link_to_another_file_than_before_the_last_one_counts() -> None:
+    blob = b"".join(
+        (
+            member("store", b"old"),
+            link(DATABASE, "store", tarfile.LNKTYPE),
+            member("store", b"new"),
+            link(DATABASE, "store", tarfile.LNKTYPE),
+            END,
+        )
+    )
+    found = read_layer(io.BytesIO(blob), reference(blob), ANALYSERS, again=lambda: io.BytesIO(blob))
+    assert packages(found) == {DATABASE: ["new"]}
+    blob = b"".join((member("store", b"apt"), link(DATABASE, "store", tarfile.LNKTYPE), member(DATABASE, b"x"), END))
+    found = read_layer(io.BytesIO(blob), reference(blob), ANALYSERS, again=lambda: io.BytesIO(blob))
+    assert packages(found) == {DATABASE: ["x"]}
+
+
+def test_absurd_numbers_of_links_are_refused() -> None:
+    for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE):
+        members = [link(f"{WITHIN}{number}", f"{WITHIN}x", kind) for number in range(20)]
+        with pytest.raises(LimitExceeded, match="links in the place of files"):
+            layer(*members, limits=Limits(links=19))
+        assert len(layer(*members, limits=Limits(links=20)).links) == 20
 
 
 # --- compression and verification -------------------------------------------------------------------------------------
@@ -372,7 +432,7 @@ def test_without_a_blob_digest_the_content_is_verified(kind: str) -> None:
         read_layer(io.BytesIO(gzip.compress(TAR + b"x")), saved, ANALYSERS)
 
 
-@pytest.mark.parametrize("junk", [b"junk", b"\0\0junk", gzip.compress(b"x")[:5], b"\x1f\x8b"])
+@pytest.mark.parametrize("junk", [b"junk", b"\0\0junk", gzip.compress(b"x", mtime=0)[:5], b"\x1f\x8b"])
 def test_junk_after_a_compressed_stream_is_refused(junk: bytes) -> None:
     for start in (gzip.compress(TAR), zstd(TAR)):
         with pytest.raises(BadImage):
@@ -689,7 +749,11 @@ def test_no_more_is_read_ahead_than_there_is_room_for_and_nothing_after_the_end(
     assert not [thread.name for thread in threading.enumerate() if thread.name == "inflating"]
 
 
-@pytest.mark.parametrize("blob", [gzip.compress(TAR), gzip.compress(b"no tar" * 1000), gzip.compress(TAR)[:-20]])
+@pytest.mark.parametrize(
+    "blob",
+    [gzip.compress(TAR), gzip.compress(b"no tar" * 1000), gzip.compress(TAR)[:-20]],
+    ids=["whole", "no tar", "truncated"],
+)
 def test_no_thread_is_left_whatever_becomes_of_a_layer(blob: bytes) -> None:
     with suppress(BadImage):
         read_layer(io.BytesIO(blob), reference(blob), ANALYSERS)

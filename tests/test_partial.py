@@ -61,6 +61,8 @@ LAYER = tar_of(
     member("usr/lib/os-release", b"ID=debian\nVERSION_ID=12\n"),
     member("var/lib/dpkg/status", STATUS),
     member("var/lib/dpkg/copy", kind=tarfile.LNKTYPE, linkname="var/lib/dpkg/status"),
+    member("store/1", b"DISTRIB_ID=Debian\n"),
+    member("etc/lsb-release", kind=tarfile.LNKTYPE, linkname="store/1"),
     member("var/lib/dpkg/info/zlib1g:amd64.list", b"/.\n/usr/lib/libz.so.1\n"),
     member("usr/share/doc/large", noise(3_000_000, 1)),
     member("usr/bin/tool", b"#!/bin/sh\n" + noise(10_000, 2), mode=0o755),
@@ -89,7 +91,7 @@ class Blob:
 
 
 def by_stream(blob: bytes, reference: LayerReference) -> object:
-    return read_layer(io.BytesIO(blob), reference, ecosystems.readers())
+    return read_layer(io.BytesIO(blob), reference, ecosystems.readers(), again=lambda: io.BytesIO(blob))
 
 
 def by_parts(blob: Blob, reference: LayerReference) -> object:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eclair.path_list import PathList, unpacked
+from eclair.path_list import PathList, is_target, links, unpacked
 
 
 def packed(paths: list[bytes]) -> bytes:
@@ -34,3 +34,14 @@ def test_paths_that_stand_near_one_another_take_few_bytes() -> None:
 
 def test_a_layer_of_before_has_none() -> None:
     assert list(unpacked(b"")) == []
+
+
+def test_links_are_told_with_their_targets() -> None:
+    some = PathList()
+    for path, target in ((b"lib", b"/usr/lib"), (b"a/b", b"..//x"), (b"c", b"")):
+        some.add(path)
+        some.add_target(path, target)
+    some.add(b"d/")
+    (paths,) = unpacked(some.packed())
+    assert list(links(paths)) == [(b"lib", b"/usr/lib"), (b"a/b", b"..//x"), (b"c", b"")]
+    assert [path for path in paths if not is_target(path)] == [b"lib", b"a/b", b"c", b"d/"]

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -358,8 +359,10 @@ class Application:
         )
 
 
-def _read_layer(blob: BinaryIO, reference: LayerReference) -> Layer:
-    return read_layer(blob, reference, ecosystems.readers())
+def _read_layer(
+    blob: BinaryIO, reference: LayerReference, again: Callable[[], AbstractContextManager[BinaryIO]]
+) -> Layer:
+    return read_layer(blob, reference, ecosystems.readers(), again=again)
 
 
 def _read_by_parts(part: Callable[[int, int], bytes], reference: LayerReference) -> Layer | None:

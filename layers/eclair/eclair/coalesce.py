@@ -10,21 +10,21 @@ database moves; a package of any other file is the same one as long as the file 
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 
-from eclair import distribution, ecosystems, links
+from eclair import distribution, ecosystems, links, path_list
 from eclair.ecosystems import Hinted
 from eclair.filesystem import renamed
 from eclair.interest import Readers
 from eclair.model import Distribution, Inventory, Layer, Link, Package, PackageSet, SetId, SetReference
 from eclair.ownership import owners
-from eclair.path_list import unpacked
 from eclair.tree import Tree
 
 _Identity = tuple[str, str, str, str]
 _Problem = tuple[str, str]
 
+_MOST_LINKS = 200_000
 _NAMED = 100
 """How many problems of an image are named one by one."""
 
@@ -48,9 +48,8 @@ class Contents:
 
 def coalesce(layers: Sequence[Layer], readers: Readers | None = None) -> Contents:
     """Stack the layers, lowest first; they were read by `readers`, by default by all there are."""
-    stack = _Stack()
-    for number, layer in enumerate(layers):
-        stack.put(layer, number)
+    readers = readers or ecosystems.readers()
+    stack = _stacked(layers, _Stack(readers))
     files = _without_second_names(stack.files())
     inventories = [inventory for file in files for inventory in file.inventories]
     found = distribution.identify(inventories)
@@ -58,7 +57,7 @@ def coalesce(layers: Sequence[Layer], readers: Readers | None = None) -> Content
     return Contents(
         distribution=found,
         installed=tuple(_hinted(_installed(files, stack), inventories)),
-        problems=_bounded([*_lost(layers, stack, readers or ecosystems.readers(), found), *problems]),
+        problems=_bounded([*_lost(layers, stack, readers, found), *problems]),
     )
 
 
@@ -74,12 +73,19 @@ class _File:
 
 
 class _Stack:
-    """The layers put on one another so far. Of files that gave nothing it knows those that are watched."""
+    """The layers put on one another so far.
 
-    def __init__(self, watched: Collection[bytes] = ()) -> None:
+    Of files that gave nothing it knows those that are watched, and of symbolic links those that may lead to files of
+    fixed places, or `every_link`, up to a bound.
+    """
+
+    def __init__(self, readers: Readers, *, watched: Iterable[bytes] = (), every_link: bool = False) -> None:
+        self._readers = readers
         self._watched = frozenset(watched)
+        self._every_link = every_link
         self._tree: Tree[_File | Link] = Tree()
         self._links: set[bytes] = set()
+        self._above: tuple[bytes, ...] = ()
 
     def __contains__(self, path: bytes) -> bool:
         return path in self._tree
@@ -101,7 +107,7 @@ class _Stack:
 
     def placed(self, path: bytes) -> bytes:
         """Return where something put at a path comes to lie."""
-        return links.placed(path, self.target_of) if self._links else path
+        return links.placed(path, self.target_of) if path.startswith(self._above) else path
 
     def put(self, layer: Layer, number: int) -> None:
         """Put a layer on top."""
@@ -126,6 +132,8 @@ class _Stack:
         place = self.placed(link.path.encode())
         self._tree.put(place, link)
         self._links.add(place)
+        if place in self._readers.directories:
+            self._above = tuple(path + b"/" for path in self._links.intersection(self._readers.directories))
 
     def _put_hard_link(self, link: Link) -> None:
         """Give a file of a lower layer its second name; one that gave nothing has nothing to give."""
@@ -145,11 +153,11 @@ class _Stack:
                 gone |= self._tree.take_below(directory)
         for path in removed:
             gone |= self._tree.take(path) | self._tree.take_below(path)
-        for written in unpacked(layer.written):
+        for written in path_list.unpacked(layer.written):
             gone |= self._replaced(written)
             through = self._through_links(written)
             gone |= self._replaced(through)
-            self._watch((*written, *through))
+            self._watch([*written, *through])
         return {path: stands for path, stands in gone.items() if isinstance(stands, _File)}
 
     def _replaced(self, written: Sequence[bytes]) -> dict[bytes, _File | Link]:
@@ -165,18 +173,24 @@ class _Stack:
 
     def _through_links(self, written: Iterable[bytes]) -> list[bytes]:
         """Return where those paths come to lie that lead through links of the layers below."""
-        above = tuple(path + b"/" for path in self._links if self.target_of(path) is not None)
-        if not above:
+        if not self._above:
             return []
-        paths = (path.rstrip(b"/") + b"/" * path.endswith(b"/") for path in written if path.startswith(above))
-        return [self._placed_directory(path) if path.endswith(b"/") else self.placed(path) for path in paths]
+        through = (path for path in written if path.startswith(self._above) and not path_list.is_target(path))
+        return [self.placed(path.rstrip(b"/")) + b"/" * path.endswith(b"/") for path in through]
 
-    def _placed_directory(self, path: bytes) -> bytes:
-        return self.placed(path[:-1]) + b"/"
+    def _watch(self, written: Sequence[bytes]) -> None:
+        if self._watched:
+            for path in self._watched.intersection(path.rstrip(b"/") for path in written):
+                self._tree.put(path, _File())
+        if self._every_link and len(self._links) < _MOST_LINKS:
+            for path, target in path_list.links(written):
+                self._put_link(Link(path=path.decode(), target=target.decode(errors="backslashreplace")))
 
-    def _watch(self, written: Iterable[bytes]) -> None:
-        for path in self._watched.intersection(path.rstrip(b"/") for path in written) if self._watched else ():
-            self._tree.put(path, _File())
+
+def _stacked(layers: Iterable[Layer], stack: _Stack) -> _Stack:
+    for number, layer in enumerate(layers):
+        stack.put(layer, number)
+    return stack
 
 
 def _by_path(inventories: Iterable[Inventory]) -> Mapping[bytes, list[Inventory]]:
@@ -273,24 +287,23 @@ def _hinted(installed: Iterable[Installed], inventories: Iterable[Inventory]) ->
 
 def _lost(layers: Sequence[Layer], stack: _Stack, readers: Readers, found: Distribution | None) -> Iterator[_Problem]:
     """Yield the fixed places of files that are there, but where links lead to that nobody reads."""
-    if not stack.has_links:
-        return
-    places = {place: target for place in readers.places if (target := _unread_target(place, stack, readers))}
-    watching = _Stack(places.values())
-    for number, layer in enumerate(layers if places else ()):
-        watching.put(layer, number)
+    places = _unread_targets(readers.places if stack.has_links else (), stack, readers)
+    places = _unread_targets(places, _stacked(layers if places else (), _Stack(readers, every_link=True)), readers)
+    there = _stacked(layers if places else (), _Stack(readers, watched=places.values()))
     for place, target in sorted(places.items()):
         names = {reader.name for reader in readers.at_place(place)}
-        if target in watching and not (found and names == {"distribution"}):
+        if target in there and not (found and names == {"distribution"}):
             yield place.decode(), f"a link leads to {target.decode()}, where it is not read"
 
 
-def _unread_target(place: bytes, stack: _Stack, readers: Readers) -> bytes | None:
-    """Return where links lead to from a place, if somebody who reads it does not read it there."""
-    target = links.resolved(place, stack.target_of)
-    if target is None or set(readers.at_place(place)) <= set(readers.at_place(target)):
-        return None
-    return target
+def _unread_targets(places: Iterable[bytes], stack: _Stack, readers: Readers) -> Mapping[bytes, bytes]:
+    """Return where links lead to from each place, if somebody who reads it there does not read it where it leads."""
+    found = {}
+    for place in places:
+        target = links.resolved(place, stack.target_of)
+        if target is not None and not set(readers.at_place(place)) <= set(readers.at_place(target)):
+            found[place] = target
+    return found
 
 
 def _bounded(problems: Sequence[_Problem]) -> tuple[_Problem, ...]:

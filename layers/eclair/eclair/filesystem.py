@@ -9,7 +9,9 @@ A path with `..` in it is passed over: no builder writes one, and no such name m
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO, Final
 
@@ -30,6 +32,10 @@ _LOGGER = logging.getLogger(__name__)
 _WHITEOUT: Final = b".wh."
 _RESERVED: Final = b".wh..wh."
 _OPAQUE: Final = b".wh..wh..opq"
+Again = Callable[[], AbstractContextManager[BinaryIO]]
+Sought = Mapping[bytes, Sequence[bytes]]
+"""The hard links that lead to each file."""
+
 _OPAQUE_ATTRIBUTES: Final = (b"SCHILY.xattr.trusted.overlay.opaque", b"SCHILY.xattr.user.overlay.opaque")
 
 
@@ -52,6 +58,8 @@ class Limits:
     """Files of interest, which are read (and so cost more than others)."""
     file: int = 256 * 1024**2
     """The size of a file of interest; a larger one is not read, which its inventory says."""
+    links: int = 200_000
+    """Links of interest to files that nobody reads, or that lie elsewhere."""
     whiteouts: int = 64 * 1024**2
     """The summed length of the paths that are removed or opaque."""
 
@@ -61,14 +69,26 @@ def read_layer(
     reference: LayerReference,
     readers: Readers,
     limits: Limits = Limits(),
+    again: Again | None = None,
 ) -> Layer:
     """Read a blob from its beginning to its end and return what it holds, once all of it is verified.
 
     The digest is that of the blob as it is stored. Its content needs no second check: the manifest names the blob, so
     a diff_id that does not fit is a slip of the configuration, and an image with it starts nowhere. Where the digest
-    is the diff_id (an archive that names no blobs) the content is what is verified. Raises `BadImage`, and what
-    reading `blob` raises.
+    is the diff_id (an archive that names no blobs) the content is what is verified. `again` opens the blob once more:
+    it is read a second time where a file of interest is a hard link to one whose content has passed by already (as
+    in the store of pnpm, or of ostree). Raises `BadImage`, and what reading the blob raises.
     """
+    changes = _read_blob(blob, reference, readers, limits, {})
+    if changes.missed and again is not None:
+        with again() as blob_again:
+            changes = _read_blob(blob_again, reference, readers, limits, changes.missed)
+    return changes.layer(reference)
+
+
+def _read_blob(
+    blob: BinaryIO, reference: LayerReference, readers: Readers, limits: Limits, sought: Sought
+) -> "Changes":
     name = f"layer {reference.digest}"
     check_media_type(reference.media_type, name)
     stored = blocks_of(blob, READ_SIZE)
@@ -81,10 +101,12 @@ def read_layer(
         compressed = ByteStream(hashed, name)
         content = _Bounded(compressed, limits)
     with hashed, ReadAhead(content) as ahead:
-        changes = _read_tar(ByteStream(ahead, f"{name}, inflated"), readers, limits)
+        stream = ByteStream(ahead, f"{name}, inflated")
+        changes = Changes(stream=stream, readers=readers, limits=limits, sought=sought)
+        _read_tar(changes)
     if hashed.digest != reference.digest:
         raise DigestMismatch(f"{name}: the bytes have digest {hashed.digest}; push the image again")
-    return changes.layer(reference)
+    return changes
 
 
 def _hashed(blocks: Iterator[bytes], digest: Digest) -> HashedBlocks:
@@ -111,27 +133,31 @@ class _Bounded(Iterator[bytes]):
         return block
 
 
-def _read_tar(stream: ByteStream, readers: Readers, limits: Limits) -> "Changes":
-    """Return what the tar changes, having read the stream to its end."""
-    changes = Changes(stream=stream, readers=readers, limits=limits)
+def _read_tar(changes: "Changes") -> None:
+    """Add all members of the tar, and read its stream to the end."""
+    stream, limit = changes.stream, changes.limits.members
     for count, member in enumerate(tar.members(stream), 1):
-        if count > limits.members:
-            raise LimitExceeded(f"{stream.place}: more than {limits.members} members in the layer")
+        if count > limit:
+            raise LimitExceeded(f"{stream.place}: more than {limit} members in the layer")
         changes.add(member)
     stream.drain()
-    return changes
 
 
 @dataclass(slots=True, kw_only=True)
 class Changes:
     """What the members seen so far change; while one is added, `stream` stands at its content.
 
-    `found` has, at the path of each file of interest that gave something, what the last member there gave.
+    `found` has, at the path of each file of interest that gave something, what the last member there gave. `missed`
+    are the hard links of interest to files that nobody wanted when they passed by; given as `sought` to another reading
+    of the same layer, they are read.
     """
 
     stream: ByteStream
     readers: Readers
     limits: Limits
+    sought: Sought = field(default_factory=dict)
+    missed: defaultdict[bytes, list[bytes]] = field(default_factory=lambda: defaultdict(list))
+    linked: dict[bytes, tuple[Inventory, ...]] = field(default_factory=dict)
     found: Tree[tuple[Inventory, ...] | Link] = field(default_factory=Tree)
     owned: OwnedFiles = field(init=False)
     written: PathList = field(default_factory=PathList)
@@ -139,6 +165,7 @@ class Changes:
     opaque: set[bytes] = field(default_factory=set)
     asked: set[str] = field(default_factory=set)
     files: int = 0
+    links: int = 0
     whiteouts: int = 0
     ignored: int = 0
 
@@ -214,8 +241,7 @@ class Changes:
                 self._mark(self.removed, path)
             case tar.SYMBOLIC_LINK:
                 self._replace(path)
-                if self.readers.may_link(path):
-                    self.found.put(path, Link(path=path.decode(), target=_text(member.link)))
+                self._add_link(path, member.link)
             case tar.HARD_LINK:
                 self._replace(path)
                 self._add_hard_link(member, path)
@@ -249,25 +275,44 @@ class Changes:
         if some:
             self.found.put(path, some)
 
+    def _add_link(self, path: bytes, target: bytes) -> None:
+        if len(target) <= self.limits.path:
+            self.written.add_target(path, target)
+            if self.readers.may_link(path):
+                self._put_link(path, _text(target), hard=False)
+
     def _add_hard_link(self, member: tar.Member, path: bytes) -> None:
         """Take another name of a file for a file of its own, with the same content."""
         target = tar.normalised(member.link) or b""
         wanted = self.readers.by_path(path)
         known = self.found.get(target)
-        if isinstance(known, tuple):
+        if path in self.linked:
+            self._put(path, self.linked.pop(path))
+        elif isinstance(known, tuple):
             names = {reader.name for reader in (*wanted, *self.readers.of_any_path)}
             self._put(path, (renamed(some, path.decode()) for some in known if some.analyser in names))
         elif wanted and set(wanted) <= set(self.readers.by_path(target)):
             # It was read there and gave nothing, or it lies in a layer below.
-            self.found.put(path, Link(path=path.decode(), target=_text(target), hard=True))
-        else:
+            self._put_link(path, _text(target), hard=True)
+        elif wanted:
+            self._count_link()
+            self.missed[target].append(path)
             self._put(path, self._unread(path, wanted, f"a hard link to {_text(member.link)}, which is not read"))
+
+    def _put_link(self, path: bytes, target: str, *, hard: bool) -> None:
+        self._count_link()
+        self.found.put(path, Link(path=path.decode(), target=target, hard=hard))
+
+    def _count_link(self) -> None:
+        self.links += 1
+        if self.links > self.limits.links:
+            raise LimitExceeded(f"{self.stream.place}: more than {self.limits.links} links in the place of files")
 
     def _read(self, member: tar.Member, path: bytes) -> tuple[Inventory, ...]:
         """Return what a file gives to each reader that wants it; most files nobody wants."""
         wanted = self.readers.by_path(path)
         by_magic = self.readers.by_magic(self.stream.peek(self.readers.longest_magic)) if member.size else ()
-        if not wanted and not by_magic:
+        if not wanted and not by_magic and path not in self.sought:
             return ()
         if member.size > self.limits.file:
             by_magic = self.readers.with_sections(by_magic, Ends(self.stream, member.size, elf.HEADER_SIZE).read_at)
@@ -275,6 +320,8 @@ class Changes:
         if member.sparse:
             return self._unread(path, wanted, "a sparse file, which is not read")
         with held(self.stream, member.size) as content:
+            for link in self.sought.get(path, ()):
+                self.linked[link] = self._asked(link, self.readers.by_path(link), content)
             wanted += self.readers.with_sections(by_magic, content.read_at) if by_magic else ()
             return self._asked(path, wanted, content) if wanted else ()
 

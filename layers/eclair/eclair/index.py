@@ -7,6 +7,7 @@ as pending, is told a version, and then catches up on the deltas that appeared b
 
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
@@ -48,7 +49,8 @@ RATE = 20e6
 
 _log = logging.getLogger(__name__)
 
-ReadLayer = Callable[[BinaryIO, LayerReference], Layer]
+ReadLayer = Callable[[BinaryIO, LayerReference, Callable[[], AbstractContextManager[BinaryIO]]], Layer]
+"""Reads a layer from its stream, and may open that once more."""
 ReadByParts = Callable[[Callable[[int, int], bytes], LayerReference], Layer | None]
 """Reads a layer by what fetches so many bytes from an offset on; None where it has to be read as a stream."""
 
@@ -139,8 +141,9 @@ class Index:
                 layer = None  # no parts are sent; if the blob itself is not there, the stream tells
             if layer is not None:
                 return layer
-        with self.registry.blob(repository, reference) as stream:
-            return self.read_layer(stream, reference)
+        again = partial(self.registry.blob, repository, reference)
+        with again() as stream:
+            return self.read_layer(stream, reference, again)
 
     def _stored(self, manifest: Manifest) -> tuple[Layer, ...]:
         found = {digest: self.layers.layer(digest) for digest in {reference.digest for reference in manifest.layers}}

@@ -29,6 +29,8 @@ class FileReader(Protocol):
 Some = tuple[FileReader, ...]
 
 _ANY: Final = b"*"
+_MERGED: Final = frozenset((b"bin", b"lib", b"lib32", b"lib64", b"libx32", b"sbin"))
+"""The directories that distributions merged into those of `/usr`, whose files their packages still list as before."""
 _HEADS: Final = 256
 """How many beginnings of files are known by heart; those of most executables are the same."""
 
@@ -95,10 +97,10 @@ class Readers:
         self.of_any_path = tuple(reader for reader in self.all if reader.interest.magics)
         self.places: Collection[bytes] = frozenset((*self._exact, *self._within))
         """The paths of fixed files, and of the directories that hold some directly."""
-        self.directories: Collection[bytes] = frozenset(
-            (*self._within, *(above for path in (*self._exact, *self._within) for above in parents(path)))
+        self.directories: Collection[bytes] = _MERGED.union(
+            self._within, *(parents(path) for path in (*self._exact, *self._within))
         )
-        """The directories that files of a fixed place lie in or below."""
+        """The directories that files of a fixed place lie in or below, and those that may be others by now."""
 
     def by_path(self, path: bytes) -> Some:
         """Return who wants the file at a path, whatever it holds."""
@@ -155,11 +157,8 @@ class Readers:
         )
 
     def may_link(self, path: bytes) -> bool:
-        """Say whether a link at a path can lead to files of a fixed place, or away from them.
-
-        All directories at the top count: distributions that merged `/lib` into `/usr/lib` have links there.
-        """
-        return b"/" not in path or path in self.directories or bool(self.by_place(path))
+        """Say whether a link at a path can lead to files of a fixed place, or away from them."""
+        return path in self.directories or bool(self.by_place(path))
 
     def _by_magic(self, head: bytes) -> Some:
         return tuple(reader for reader in self.all if head.startswith(reader.interest.magics))

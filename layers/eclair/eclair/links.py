@@ -26,7 +26,10 @@ def resolved(path: bytes, target_of: Target) -> bytes | None:
             del done[-1:]
             continue
         done.append(part)
-        target = target_of(b"/".join(done))
+        here = b"/".join(done)
+        if len(here) > _LONGEST:
+            return None
+        target = target_of(here)
         if target is None:
             continue
         followed += 1

@@ -8,6 +8,7 @@ by the one in the manifest. Where anything does not fit, or little would be save
 import hashlib
 import logging
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -15,7 +16,7 @@ from typing import Final
 from eclair import tar
 from eclair.bytestream import ByteStream
 from eclair.errors import BadImage
-from eclair.filesystem import Changes, Limits
+from eclair.filesystem import Changes, Limits, Sought
 from eclair.inflate import inflated
 from eclair.interest import Readers
 from eclair.model import Layer, LayerReference
@@ -52,13 +53,14 @@ def _read(
 ) -> Layer | None:
     if len(entries) > limits.members:
         raise Unfit(f"more than {limits.members} members")
-    wanted = {number for number, entry in enumerate(entries) if _is_wanted(entry, readers, limits)}
+    sought = _sought(entries, readers)
+    wanted = {number for number, entry in enumerate(entries) if _is_wanted(entry, readers, limits, sought)}
     spans = tuple(_spans(chunk for number in sorted(wanted) for chunk in entries[number].chunks))
     if sum(span.end - span.start for span in spans) > WORTHWHILE * reference.size:
         return None
     source = _Source(part, spans, limits)
     name = f"layer {reference.digest}, by its table"
-    changes = Changes(stream=ByteStream(iter(()), name), readers=readers, limits=limits)
+    changes = Changes(stream=ByteStream(iter(()), name), readers=readers, limits=limits, sought=sought)
     for number, entry in enumerate(entries):
         content = source.content(entry) if number in wanted else iter(())
         changes.stream = ByteStream(content, name)
@@ -66,11 +68,23 @@ def _read(
     return changes.layer(reference)
 
 
-def _is_wanted(entry: Entry, readers: Readers, limits: Limits) -> bool:
+def _sought(entries: Sequence[Entry], readers: Readers) -> Sought:
+    """Return the hard links of interest to files that are of none by themselves."""
+    found: defaultdict[bytes, list[bytes]] = defaultdict(list)
+    for member in (entry.member for entry in entries if entry.member.type == tar.HARD_LINK):
+        path, target = tar.normalised(member.path), tar.normalised(member.link)
+        if path and target and not set(readers.by_path(path)) <= set(readers.by_path(target)):
+            found[target].append(path)
+    return found
+
+
+def _is_wanted(entry: Entry, readers: Readers, limits: Limits, sought: Sought) -> bool:
     path = tar.normalised(entry.member.path)
     if not path or not entry.chunks or entry.member.size > limits.file:
         return False
-    return bool(readers.by_path(path)) or (readers.longest_magic > 0 and _may_be_executable(entry, path))
+    if path in sought or readers.by_path(path):
+        return True
+    return readers.longest_magic > 0 and _may_be_executable(entry, path)
 
 
 def _may_be_executable(entry: Entry, path: bytes) -> bool:

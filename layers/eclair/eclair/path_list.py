@@ -1,14 +1,17 @@
 """How are the paths of all that a layer writes kept in few bytes?
 
-As they are, each ended by a NUL (which no path has), compressed with Zstandard (RFC 8878) as they come: paths near one
-another share their beginnings, so five to ten bytes of each remain. Neither packing nor reading holds them all.
+Directories end in a slash. A symbolic link is followed by itself with its target (`lib`, `lib//usr/lib`). They are kept
+as they are, each ended by a NUL (which no path has), compressed with Zstandard (RFC 8878) as they come: paths near one
+another share their beginnings, so five to ten bytes of each remain. Neither packing nor reading holds
+them all.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import zstandard
 
 _LEVEL = 1
+_TARGET = b"//"
 _FLUSHED = 4096
 """How many paths are compressed at once."""
 
@@ -30,6 +33,10 @@ class PathList:
         if len(self._waiting) == _FLUSHED:
             self._flush()
 
+    def add_target(self, path: bytes, target: bytes) -> None:
+        """Add where a symbolic link leads that was added last."""
+        self.add(path + _TARGET + target)
+
     def packed(self) -> bytes:
         """Return the whole list, which then is finished."""
         self._flush()
@@ -50,3 +57,16 @@ def unpacked(packed: bytes) -> Iterator[list[bytes]]:
     for block in zstandard.ZstdDecompressor().read_to_iter(packed, write_size=_READ_SIZE) if packed else ():
         *paths, rest = (rest + block).split(b"\0")
         yield paths
+
+
+def is_target(path: bytes) -> bool:
+    """Say whether an item of a list is a link with its target."""
+    return _TARGET in path
+
+
+def links(paths: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the path and the target of each symbolic link among some paths of a list."""
+    for path in paths:
+        link, target, to = path.partition(_TARGET)
+        if target:
+            yield link, to
