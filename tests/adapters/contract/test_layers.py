@@ -1,8 +1,9 @@
 """The contract of `Layers`."""
 
+import random
 from dataclasses import replace
 
-from eclair.model import Digest, Inventory, Layer, Package, Source
+from eclair.model import Digest, Inventory, Layer, Link, Package, Source
 from tests.adapters.contract.conftest import Stores
 
 DIGEST = Digest("sha256:" + "ab" * 32)
@@ -26,9 +27,12 @@ def a_layer(packages: int) -> Layer:
         inventories=(
             Inventory(path="var/lib/dpkg/status", analyser="dpkg", packages=found, problem="line 7: no colon"),
             Inventory(path="etc/os-release", analyser="distribution", facts=(("ID", "debian"), ("NAME", "Děbian\x00"))),
+            Inventory(path="var/lib/dpkg/info/apt.list", analyser="dpkg", owned=(("usr/x.jar", "apt"), ("x", "apt"))),
         ),
         removed=("lib/apk/db/installed",),
         opaque=("", "var/lib"),
+        links=(Link(path="lib", target="usr/lib"), Link(path="a/x.jar", target="b/x.jar", hard=True)),
+        written=random.Random(0).randbytes(packages * 50),
     )
 
 
