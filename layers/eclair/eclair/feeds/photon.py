@@ -78,7 +78,8 @@ def _read_metadata(document: BinaryIO, release: str, errata: Errata) -> None:
         try:
             row = mapping(record, "a row")
             ids = (text(row.get("cve_id"), "an id"),)
-            errata.add(_erratum(row, *ids), [(_package(str(row.get("pkg", "")), release), _claim(row))])
+            package = _package(text(row.get("pkg"), "a package's name"), release)
+            errata.add(_erratum(row, *ids), [(package, _claim(row))])
         except BadFeed as error:
             errata.unread(f"row {position} {' '.join(ids)}", error, ids)
 
@@ -99,7 +100,7 @@ def _claim(row: Mapping[str, object]) -> Claim:
     status, fixed = words(row.get("status")), row.get("res_ver")
     if status == NOT_AFFECTED:
         return Claim(state=State.NOT_AFFECTED, raw_state=status)
-    if fixed is not None and fixed not in NO_VERSION:
+    if not (fixed is None or (isinstance(fixed, str) and fixed in NO_VERSION)):
         return Claim(ranges=(Range(fixed=text(fixed, "a fixed version")),), state=State.FIXED, raw_state=status)
     return Claim(ranges=(Range(),), state=State.AFFECTED, raw_state=status)
 

@@ -11,6 +11,8 @@ that changed are fetched.
 - Fixes for an extended support (EUS, AUS, TUS, E4S) of a minor release are in its stream (`dist:el9_2`, see
   `eclair.release_marks`), those of a module in that of the module. What the main stream fixes in several minor
   releases goes before the other fixes for builds of the same one (`minor:el9_2`).
+- Red Hat's table of repositories and CPEs (`repository-to-cpe.json`) is not needed: the ids of the repositories of a
+  minor release name it, and the main ones count for every image.
 - A source package is spoken of once for all that is built from it: a binary package is only kept where no source of the
   same erratum, or with the same status, is named. A component without a package URL is a source or a binary.
 """
