@@ -108,6 +108,8 @@ def test_other_platforms_and_unknown_ids_are_passed_over() -> None:
         ([], [{}]),
         ([], [{"full_product_name": "x"}]),
         ([], [joined([], "a", "b")]),
+        ([], [joined("p", None, "b")]),
+        ([], [joined("p", "a", 7)]),
     ],
 )
 def test_a_broken_tree_is_refused(branches: object, relationships: object) -> None:

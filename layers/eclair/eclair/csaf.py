@@ -123,10 +123,11 @@ def _joined(tree: Mapping[str, object]) -> Iterator[tuple[str, tuple[str, str]]]
     # By far the longest list of a document: what is malformed is told by what it raises.
     relationships = cast("Sequence[Mapping[str, Any]]", sequence(tree.get("relationships") or [], "relationships"))
     for relationship in relationships:
-        yield (
-            relationship["full_product_name"]["product_id"],
-            (relationship["product_reference"], relationship["relates_to_product_reference"]),
-        )
+        id_ = relationship["full_product_name"]["product_id"]
+        component, platform = relationship["product_reference"], relationship["relates_to_product_reference"]
+        if not (isinstance(id_, str) and isinstance(component, str) and isinstance(platform, str)):
+            raise BadFeed("a relationship of what is no product")
+        yield id_, (component, platform)
 
 
 @lru_cache(maxsize=4096)
