@@ -84,6 +84,12 @@ def test_it_does_not_matter_how_large_a_document_is_said_to_be(monkeypatch: pyte
         read(bytes(content))
 
 
+def test_a_quarter_of_a_million_documents_are_nothing_unusual() -> None:
+    content = io.BytesIO(zip_of({f"{number}.json": b"{}" for number in range(25_000)}))
+    assert sum(1 for _ in members(content, "all.zip")) == 25_000
+    assert bundle.MOST > 250_000
+
+
 @pytest.mark.parametrize("pack", [zip_of, tar_of])
 def test_many_documents_are_refused(pack: Callable[[dict[str, bytes]], bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bundle, "MOST", 10)

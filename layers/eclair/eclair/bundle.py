@@ -45,7 +45,7 @@ def members(archive: BinaryIO, name: str, *, suffix: str = ".json") -> Iterator[
 
 def _zipped(archive: BinaryIO, name: str, suffix: str) -> Iterator[Member]:
     try:
-        opened = Archive(Bytes(archive), Budget(entries=MOST, inflated=TOTAL))
+        opened = Archive(Bytes(archive), Budget(entries=MOST, files=MOST, inflated=TOTAL))
         for entry in opened.entries((suffix.encode(),)):
             content = opened.head(entry, LARGEST + 1)
             _check(len(content), entry.name, name)

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cmp_to_key, lru_cache, partial
 from itertools import chain
 from pathlib import PurePosixPath
-from typing import BinaryIO, Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple, cast
 
 import orjson
 
 from eclair import ecosystems, rating
 from eclair.bundle import members
 from eclair.errors import BadFeed, BadVersion
-from eclair.model import Effect, KeyRange, Mark, PackageKey, Range, Said, Severity, State, Statement, Unread
+from eclair.model import Effect, Mark, PackageKey, Range, Said, Severity, State, Statement, Unread
 from eclair.records import TEXT_LIMIT, Skipped, advisory_statements, mapping, marks, sequence, text, words
 
 RANGES_LIMIT: Final = 1000
@@ -386,9 +386,9 @@ def _compared(one: str, other: str, scheme: str) -> int:
 
 def _points(listed: Sequence[object], intervals: Iterable[Range], scheme: str) -> Iterator[Range]:
     """Yield the listed versions that lie in no interval; as a rule all of them lie in one."""
-    outside = [version for version in listed if isinstance(version, str)]
-    if len(outside) < len(listed):
+    if {*map(type, listed)} != {str}:
         raise BadFeed("a listed version is no text")
+    outside = cast("Sequence[str]", listed)
     for interval in intervals:
         outside = _outside(outside, interval, scheme)
     for version in outside:
@@ -397,16 +397,15 @@ def _points(listed: Sequence[object], intervals: Iterable[Range], scheme: str) -
 
 
 def _outside(listed: Iterable[str], interval: Range, scheme: str) -> list[str]:
+    """Return the versions that are not in the interval: by their keys, as far as there are any."""
     keys = _keys(interval, scheme)
     if keys is None:
         return [version for version in listed if not _includes(interval, version, scheme)]
-    lower, upper = keys.lower, keys.upper
+    lower, upper = keys
     return [
         version
         for version in listed
-        if not (
-            lower <= key + b"\0" <= upper if (key := _key(version, scheme)) else _includes(interval, version, scheme)
-        )
+        if not (lower <= key < upper if (key := _key(version, scheme)) else _includes(interval, version, scheme))
     ]
 
 
@@ -422,14 +421,17 @@ def _includes(interval: Range, version: str, scheme: str) -> bool:
         return False
 
 
-def _keys(interval: Range, scheme: str) -> KeyRange | None:
-    """Return the keys of an interval, None where a bound has none."""
+def _keys(interval: Range, scheme: str) -> tuple[bytes, bytes] | None:
+    """Return the key that is the first in an interval and one that comes after its last, None where there is none.
+
+    No key is the beginning of another, so what follows it in the order is itself with FF behind it.
+    """
     lower = b"" if interval.introduced is None else _key(interval.introduced, scheme)
     bound = interval.fixed or interval.last_affected
     upper = b"\xff" * 8 if bound is None else _key(bound, scheme)
     if lower is None or upper is None:
         return None
-    return KeyRange(lower=lower, upper=upper if interval.last_affected is None else upper + b"\xff")
+    return lower, upper if interval.last_affected is None else upper + b"\xff"
 
 
 @lru_cache(maxsize=1 << 16)
