@@ -177,5 +177,5 @@ def test_a_verb_has_one_name_in_five_places() -> None:
     for verb in VERBS:
         assert (ROOT / "functions" / verb / "app.py").is_file()
         assert f"{verb.title()}Function" in resources
-        assert (ROOT / "tests" / f"test_{verb}.py").is_file(), verb
+        assert (ROOT / "tests" / "functions" / f"test_{verb}.py").is_file(), verb
         assert f"| {verb} |" in readme, verb
