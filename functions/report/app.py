@@ -1,5 +1,6 @@
 """Answer the API's questions: one route, one method of the report use case."""
 
+from datetime import UTC, date, datetime, time
 from typing import Any
 from urllib.parse import unquote
 
@@ -51,6 +52,12 @@ def image(digest: str) -> Response[str]:
     return answer(report().image(read(digest), repository=repository(), all_states=every(), page=asked("page")))
 
 
+@app.get("/images/<digest>/vulnerabilities/<name>/explain")
+def explanation(digest: str, name: str) -> Response[str]:
+    """Explain why an image is, or was, affected by a vulnerability or not."""
+    return answer(report().explain(read(digest), unquote(name), at=moment()))
+
+
 @app.get("/vulnerabilities/<name>")
 def vulnerability(name: str) -> Response[str]:
     """Report what feeds say of a vulnerability."""
@@ -95,6 +102,22 @@ def repository() -> Repository | None:
 def every() -> bool:
     """Say whether the states that are hidden otherwise are asked for."""
     return asked("all") == "true"
+
+
+def moment() -> float | None:
+    """Return the moment asked for; a day stands for its end."""
+    text = asked("at")
+    if text is None:
+        return None
+    try:
+        return datetime.combine(date.fromisoformat(text), time.max, UTC).timestamp()
+    except ValueError:
+        pass  # no day
+    try:
+        found = datetime.fromisoformat(text)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError) as error:
+        raise BadRequest(f"at {text[:40]!r} is no date or time of ISO 8601, for instance 2026-11-24") from error
 
 
 def limit(default: int) -> int:

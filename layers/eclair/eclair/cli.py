@@ -3,8 +3,8 @@
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
@@ -17,9 +17,9 @@ from eclair.adapters.archive import OpenArchive, open_archive
 from eclair.adapters.documents import CachedDocuments, documents
 from eclair.application import cache_folder, on_aws
 from eclair.errors import BadInput, EclairError, NotFound
-from eclair.model import CoverageState, Platform, Severity
+from eclair.model import CoverageState, Platform, Repository, Severity
 from eclair.reference import ArchiveReference, parse
-from eclair.report import ImageReport
+from eclair.report import ExplainedPackage, ImageReport
 from eclair.scan import Scan
 from eclair.vercmp import compare_lines
 
@@ -61,15 +61,21 @@ def _parser() -> argparse.ArgumentParser:
     image.add_argument("--platform", default="linux/amd64", help="os/arch[/variant] of an index (linux/amd64)")
     image.add_argument("--json", action="store_true", help="print JSON")
     image.add_argument("--insecure-registry", action="append", default=[], metavar="HOST", help="speak http to it")
-    scan = verbs.add_parser("scan", parents=[image], help="report what is vulnerable in an image")
-    scan.add_argument("--feeds", default=",".join(sorted(feeds.load())), help="feeds to use (all)")
-    scan.add_argument(
+    sources = argparse.ArgumentParser(add_help=False)
+    sources.add_argument("--feeds", default=",".join(sorted(feeds.load())), help="feeds to use (all)")
+    sources.add_argument(
         "--feed-mirror", default="", metavar="DIR_OR_URL", help="read https://HOST/PATH from it/HOST/PATH"
     )
+    scan = verbs.add_parser("scan", parents=[image, sources], help="report what is vulnerable in an image")
     scan.add_argument("--all", action="store_true", help="show the states that are hidden otherwise")
     severities = [severity.value for severity in Severity if severity is not Severity.UNKNOWN]
     scan.add_argument("--fail-on", choices=severities, help="exit with 1 at this severity or worse")
     scan.set_defaults(command=_scan)
+    explain = verbs.add_parser(
+        "explain", parents=[image, sources], help="say why an image is affected by a vulnerability or not"
+    )
+    explain.add_argument("vulnerability", metavar="CVE")
+    explain.set_defaults(command=_explain)
     packages = verbs.add_parser("packages", parents=[image], help="list what is installed in an image")
     packages.add_argument("--format", choices=("table", "json", *SBOMS), help="as --json, or a bill of materials")
     packages.set_defaults(command=_packages)
@@ -215,6 +221,34 @@ def _scan(options: argparse.Namespace) -> int:
     return MET if any(finding.severity.rank <= limit for finding in report.findings) else OK
 
 
+def _explain(options: argparse.Namespace) -> int:
+    with _scanning(options, frozenset(options.feeds.split(",")), options.feed_mirror) as (scan, repository, reference):
+        explanation = scan.explain(repository, reference, options.vulnerability)
+    if options.json:
+        _print_json(asdict(explanation))
+    else:
+        for package in explanation.packages:
+            _print_explained(package)
+        for feed in explanation.feeds:
+            named = f"feed {feed.feed} ({feed.part}), revision {feed.revision or 'none'}"
+            print(f"{named}: {feed.state} {feed.detail}".rstrip())
+    return OK
+
+
+def _print_explained(package: ExplainedPackage) -> None:
+    fix = f", fixed in {package.fixed_version}" if package.fixed_version else ""
+    found = (
+        f"{package.state}{fix} ({package.severity}, {package.severity_source})" if package.state else "not concerned"
+    )
+    print(f"{package.name} {package.version} ({package.path}): {found}")
+    print(f"  compared as {package.compared_kind} {package.compared_name} {package.compared_version}")
+    for considered in package.considered:
+        said = considered.statement
+        print(f"  {considered.bearing}: {said.feed} {said.advisory}: {said.raw_state or said.state}")
+        for comparison in considered.comparisons:
+            print(f"    {comparison.position}: {comparison.text}")
+
+
 def _packages(options: argparse.Namespace) -> int:
     report = _report(options, frozenset(), "")
     form = "json" if options.json else options.format
@@ -239,9 +273,17 @@ def _print_sbom(form: str, report: ImageReport) -> None:
 def _report(
     options: argparse.Namespace, wanted: frozenset[str], mirror: str, *, all_states: bool = False
 ) -> ImageReport:
-    reference = parse(options.reference)
+    with _scanning(options, wanted, mirror) as (scan, repository, reference):
+        return scan(repository, reference, all_states=all_states)
+
+
+@contextmanager
+def _scanning(
+    options: argparse.Namespace, wanted: frozenset[str], mirror: str
+) -> Iterator[tuple[Scan, Repository, str]]:
+    """Give what scans the image that is named; feeds that failed are told at the end."""
     source = documents(mirror)
-    with _opened(reference, options.insecure_registry) as opened:
+    with _opened(parse(options.reference), options.insecure_registry) as opened:
         scan = Scan(
             registry=opened.registry,
             documents=source if mirror else CachedDocuments(source, cache_folder() / "feeds"),
@@ -249,10 +291,9 @@ def _report(
             feeds=wanted,
             say=_progress,
         )
-        report = scan(opened.repository, opened.reference, all_states=all_states)
+        yield scan, opened.repository, opened.reference
     for failure in scan.failures:
         print(f"eclair: {failure}", file=sys.stderr)
-    return report
 
 
 def _opened(reference: Any, insecure: Sequence[str]) -> Any:

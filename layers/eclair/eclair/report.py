@@ -11,12 +11,24 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from math import inf
 from typing import Final, TypeVar
 
 import orjson
 
 from eclair import ecosystems, feeds
 from eclair.errors import BadRequest, NotFound
+from eclair.explain import (
+    Bearing,
+    Comparison,
+    Consideration,
+    Period,
+    Revisions,
+    as_of,
+    considerations,
+    periods,
+    verdict_on,
+)
 from eclair.health import FeedList, FeedReport, feed_list, feed_report, standing
 from eclair.model import (
     CoverageState,
@@ -525,6 +537,68 @@ class StatementReport:
     stream: str
     marks: tuple[Mark, ...]
     revision: str
+    first_seen: float
+    changed: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsideredStatement:
+    """A statement, what it came to for a package, and how each of its ranges was compared."""
+
+    statement: StatementReport
+    bearing: Bearing
+    comparisons: tuple[Comparison, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictPeriod:
+    """A time (`until`: excluded, None is now) in which a verdict stood; a state of None says that there was none.
+
+    `complete` is false where it is not kept any more what some statement said at that time.
+    """
+
+    since: float
+    until: float | None
+    state: State | None
+    severity: Severity | None
+    fixed_version: str | None
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainedPackage:
+    """Why a package is affected or not: what it was compared as, by which statements, and how that changed over time.
+
+    A state of None says that no statement concerns the version.
+    """
+
+    name: str
+    version: str
+    arch: str
+    type: str
+    namespace: str
+    path: str
+    introduced_in: Digest
+    compared_kind: Kind
+    compared_name: str
+    compared_version: str
+    state: State | None
+    severity: Severity | None
+    severity_source: str | None
+    fixed_version: str | None
+    considered: tuple[ConsideredStatement, ...]
+    history: tuple[VerdictPeriod, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Why an image is, or at a moment (`at`) was, affected by a vulnerability or not, and how the feeds stand."""
+
+    image: Digest
+    vulnerability: str
+    at: float | None
+    packages: tuple[ExplainedPackage, ...]
+    feeds: tuple[FeedReport, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -686,6 +760,41 @@ class Report:
         return VulnerabilityReport(
             vulnerability=name, statements=tuple(map(_statement_report, found.items)), next=found.next
         )
+
+    def explain(self, digest: Digest, vulnerability: str, *, at: float | None = None) -> Explanation:
+        """Explain why an image is affected by a vulnerability or not, now or as was known at a moment.
+
+        Raises `NotFound` where the image is not known, or nothing was ever said of the vulnerability and its packages.
+        """
+        _check_name(vulnerability)
+        image = self.images.image(digest)
+        if image is None:
+            raise NotFound(f"image {digest} is not known: push it first")
+        instances = [
+            instance
+            for reference in image.sets
+            if (packages := self.sets.packages(reference.set))
+            for instance in _instances(image, reference, packages)
+        ]
+        named = {feature.package for instance in instances for feature in instance.features}
+        said = self.advisories.ever_about(vulnerability, named)
+        if not said:
+            raise NotFound(f"no feed says, or ever said, anything of {vulnerability} and a package of image {digest}")
+        revisions = {statement.key: (*self.advisories.before(statement), statement) for statement in said}
+        explained = (one for instance in instances for one in _explained(instance, vulnerability, revisions, at))
+        return Explanation(
+            image=digest,
+            vulnerability=vulnerability,
+            at=at,
+            packages=tuple(explained),
+            feeds=tuple(self._feeds_of({statement.package.namespace for statement in said})),
+        )
+
+    def _feeds_of(self, namespaces: Iterable[str]) -> Iterator[FeedReport]:
+        """Yield how the authorities for some namespaces stand."""
+        authorities = {(found[0].name, found[1]) for some in namespaces if (found := feeds.authority(some))}
+        for feed, part in sorted(authorities):
+            yield self.feed(feed, part)
 
     def images_with(
         self, vulnerability: str, *, all_states: bool = False, page: str | None = None, limit: int = DEFAULT_LIMIT
@@ -850,6 +959,57 @@ def _statement_report(statement: Statement) -> StatementReport:
         stream=statement.stream,
         marks=statement.marks,
         revision=statement.revision,
+        first_seen=statement.first_seen,
+        changed=statement.changed,
+    )
+
+
+def _explained(
+    instance: _Instance, vulnerability: str, revisions: Revisions, at: float | None
+) -> Iterator[ExplainedPackage]:
+    """Yield what is said of each of the features that a package is matched by, where anything ever was."""
+    package = instance.package
+    moment = inf if at is None else at
+    for feature in instance.features:
+        about = {key: said for key, said in revisions.items() if key.package == feature.package}
+        if not about:
+            continue
+        statements = as_of(about, moment)
+        verdict = verdict_on(feature, vulnerability, statements)
+        yield ExplainedPackage(
+            name=package.name,
+            version=package.version,
+            arch=package.arch,
+            type=package.type,
+            namespace=package.namespace,
+            path=package.path,
+            introduced_in=package.introduced_in,
+            compared_kind=feature.package.kind,
+            compared_name=feature.package.name,
+            compared_version=feature.version,
+            state=verdict.state if verdict else None,
+            severity=verdict.severity if verdict else None,
+            severity_source=verdict.severity_source if verdict else None,
+            fixed_version=verdict.fixed_version if verdict else None,
+            considered=tuple(map(_considered, considerations(feature, vulnerability, statements))),
+            history=tuple(map(_verdict_period, periods(feature, vulnerability, about))),
+        )
+
+
+def _considered(found: Consideration) -> ConsideredStatement:
+    return ConsideredStatement(
+        statement=_statement_report(found.statement), bearing=found.bearing, comparisons=found.comparisons
+    )
+
+
+def _verdict_period(period: Period) -> VerdictPeriod:
+    return VerdictPeriod(
+        since=period.since,
+        until=period.until,
+        state=period.verdict.state if period.verdict else None,
+        severity=period.verdict.severity if period.verdict else None,
+        fixed_version=period.verdict.fixed_version if period.verdict else None,
+        complete=period.complete,
     )
 
 

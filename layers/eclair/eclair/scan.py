@@ -24,7 +24,7 @@ from eclair.model import (
     StatementChange,
 )
 from eclair.ports import Documents, Registry
-from eclair.report import ImageReport
+from eclair.report import Explanation, ImageReport
 
 DEPTH = 4
 """How deep indexes may lie in indexes."""
@@ -43,6 +43,15 @@ class Scan:
 
     def __call__(self, repository: Repository, reference: str, *, all_states: bool = False) -> ImageReport:
         """Return the report of an image. Raises what reading it raises; a feed that fails is named in `failures`."""
+        application, digest = self._scanned(repository, reference)
+        return application.report.image(digest, repository=repository, all_states=all_states)
+
+    def explain(self, repository: Repository, reference: str, vulnerability: str) -> Explanation:
+        """Explain why an image is affected by a vulnerability or not. Raises `NotFound` where nothing is said of it."""
+        application, digest = self._scanned(repository, reference)
+        return application.report.explain(digest, vulnerability)
+
+    def _scanned(self, repository: Repository, reference: str) -> tuple[Application, Digest]:
         ports = MemoryPorts(registry=self.registry, documents=self.documents)
         application = in_memory(ports)
         tag = reference if ":" not in reference else None
@@ -59,7 +68,7 @@ class Scan:
         application.match(changes)
         for request in ports.queues.judged:
             application.judge(request)
-        return application.report.image(digest, repository=repository, all_states=all_states)
+        return application, digest
 
     def _image(self, repository: Repository, descriptor: Descriptor) -> Digest:
         """Return the image of the wanted platform behind a manifest or an index."""
