@@ -19,7 +19,7 @@ from eclair.errors import BadFeed, BadVersion
 from eclair.model import Effect, Mark, PackageKey, Range, Said, Severity, State, Statement, Unread
 from eclair.records import TEXT_LIMIT, Skipped, advisory_statements, mapping, marks, sequence, text, words
 
-RANGES_LIMIT: Final = 1000
+RANGES_LIMIT: Final = 500
 """Where a record lists more versions of a package than that, all of its versions count as affected."""
 IDS_LIMIT: Final = 10_000
 """A record that names more ids is refused."""
