@@ -42,9 +42,9 @@ def pax(*records: bytes, kind: bytes = b"x") -> bytes:
 
 def record(key: str, value: str) -> bytes:
     """Return a pax record, which begins with its own length."""
-    text = f" {key}={value}\n"
+    text = f" {key}={value}\n".encode()
     length = next(size for size in range(len(text), len(text) + 9) if size == len(text) + len(str(size)))
-    return f"{length}{text}".encode()
+    return b"%d%b" % (length, text)
 
 
 def directory(path: str, **fields: object) -> bytes:

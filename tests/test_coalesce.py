@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eclair import coalesce as coalescing
 from eclair import ecosystems
 from eclair.coalesce import Contents, coalesce, package_sets
+from eclair.errors import LimitExceeded
 from eclair.filesystem import read_layer
 from eclair.interest import Readers
 from eclair.model import Digest, Interest, Inventory, Layer, Package
@@ -483,6 +485,30 @@ def _remove(plain: dict[str, int | None], path: str, layer: int | None, *, files
         hit = other == path or (not files_only and other.startswith(path.rstrip("/") + "/"))
         if hit and (layer is None or plain[other] != layer):
             del plain[other]
+
+
+# --- what is too much -------------------------------------------------------------------------------------------------
+
+
+def test_hard_links_do_not_multiply_packages_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coalescing, "_MOST_PACKAGES", 5000)
+    many = [file("a.jar", *(f"p{number} 1" for number in range(100)))]
+    links = [link(f"{number}.jar", "a.jar", tarfile.LNKTYPE) for number in range(51)]
+    with pytest.raises(LimitExceeded, match="hard links make more than 5000 packages"):
+        stacked(many, links)
+    with pytest.raises(LimitExceeded, match="more than 5000 packages in one image"):
+        stacked([*many, *links])
+
+
+def test_directories_are_bounded_over_all_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coalescing, "_HEAVIEST", 10_000_000)
+
+    def deep(number: int) -> list[bytes]:
+        return [file("/".join([f"{number}-{one}", *"a" * 1900, "x.jar"]), "x 1") for one in range(2)]
+
+    assert stacked(deep(0))
+    with pytest.raises(LimitExceeded, match="too deep directories"):
+        stacked(*(deep(number) for number in range(3)))
 
 
 # --- cost -------------------------------------------------------------------------------------------------------------

@@ -545,9 +545,19 @@ def test_absurd_file_counts_are_refused() -> None:
     members = [member(f"{WITHIN}{number}") for number in range(20)]
     with pytest.raises(LimitExceeded, match="members"):
         layer(*members, limits=Limits(members=19))
-    with pytest.raises(LimitExceeded, match="files of interest"):
-        layer(*members, limits=Limits(files=19))
-    assert len(layer(*members, limits=Limits(members=20, files=20)).inventories) == 20
+    with pytest.raises(LimitExceeded, match="more than 19 packages"):
+        layer(*(member(f"{WITHIN}{number}", b"x") for number in range(20)), limits=Limits(packages=19))
+    with pytest.raises(LimitExceeded, match="too deep directories"):
+        layer(*members, limits=Limits(directories=1000))
+    assert len(layer(*members, limits=Limits(members=20, packages=20, directories=5000)).inventories) == 20
+
+
+def test_of_absurdly_many_files_of_interest_databases_are_still_read() -> None:
+    readers = Readers((READER, replace(READER, name="jars", interest=Interest(suffixes=(".jar",)))))
+    blob = b"".join((*(member(f"{number}.jar", b"x") for number in range(20)), member(DATABASE, b"apt"), END))
+    found = read_layer(io.BytesIO(blob), reference(blob), readers, Limits(files=15))
+    assert [one.path for one in found.inventories] == [*(f"{number}.jar" for number in range(15)), DATABASE, ""]
+    assert found.inventories[-1].problem == "21 files of interest in one layer, of which 15 were read"
 
 
 def test_absurd_numbers_of_compressed_members_are_refused() -> None:
@@ -559,8 +569,8 @@ def test_absurd_numbers_of_compressed_members_are_refused() -> None:
 def test_absurd_numbers_of_whiteouts_are_refused() -> None:
     members = [member(f".wh.{number:04}") for number in range(20)]
     with pytest.raises(LimitExceeded, match="removed paths"):
-        layer(*members, limits=Limits(whiteouts=79))
-    assert len(layer(*members, *members, limits=Limits(whiteouts=80)).removed) == 20
+        layer(*members, limits=Limits(whiteouts=2079))
+    assert len(layer(*members, *members, limits=Limits(whiteouts=2080)).removed) == 20
 
 
 def test_absurd_paths_are_refused() -> None:

@@ -24,6 +24,8 @@ def test_it_holds_what_was_put_and_not_taken(steps: list[tuple[str, bytes]]) -> 
             assert tree.take_below(path) == {key: plain.pop(key) for key in list(plain) if key.startswith(below)}
         assert dict(tree.items()) == plain
         assert bool(tree) is bool(plain)
+        directories = {b"/".join(key.split(b"/")[:depth]) for key in plain for depth in range(key.count(b"/") + 1)}
+        assert tree.weight == sum(len(directory) + 300 for directory in directories)
         for one in [b"a", b"a/b", b"a/b/c", b"c/c", path]:
             assert tree.get(one) == plain.get(one)
             there = any(key == one or key.startswith(one + b"/") for key in plain) if one else bool(plain)

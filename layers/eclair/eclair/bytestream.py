@@ -82,6 +82,10 @@ class ByteStream:
 
     def push_back(self, data: bytes) -> None:
         """Give back bytes that were taken last; they come next."""
+        start = self._position - len(data)
+        if start >= 0 and self._block.startswith(data, start):
+            self._position = start
+            return
         rest = self._block[self._position :]
         self._before = self.offset - len(data)
         self._block = data + rest

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, fields, replace
 
 from eclair import distribution, ecosystems, links, path_list
 from eclair.ecosystems import Hinted
+from eclair.errors import LimitExceeded
 from eclair.filesystem import renamed
 from eclair.interest import Readers
 from eclair.model import Distribution, Inventory, Layer, Link, Package, PackageSet, SetId, SetReference
@@ -25,6 +26,9 @@ _Identity = tuple[str, str, str, str]
 _Problem = tuple[str, str]
 
 _MOST_LINKS = 200_000
+_MOST_PACKAGES = 500_000
+_HEAVIEST = 256 * 1024**2
+"""Bytes of memory for the directories above files of interest."""
 _NAMED = 100
 """How many problems of an image are named one by one."""
 
@@ -47,10 +51,15 @@ class Contents:
 
 
 def coalesce(layers: Sequence[Layer], readers: Readers | None = None) -> Contents:
-    """Stack the layers, lowest first; they were read by `readers`, by default by all there are."""
+    """Stack the layers, lowest first; they were read by `readers`, by default by all there are.
+
+    Raises `LimitExceeded`.
+    """
     readers = readers or ecosystems.readers()
     stack = _stacked(layers, _Stack(readers))
     files = _without_second_names(stack.files())
+    if sum(len(file.origins) for file in files) > _MOST_PACKAGES:
+        raise LimitExceeded(f"more than {_MOST_PACKAGES} packages in one image")
     inventories = [inventory for file in files for inventory in file.inventories]
     found = distribution.identify(inventories)
     problems = [(inventory.path, inventory.problem) for inventory in inventories if inventory.problem]
@@ -86,6 +95,7 @@ class _Stack:
         self._tree: Tree[_File | Link] = Tree()
         self._links: set[bytes] = set()
         self._above: tuple[bytes, ...] = ()
+        self._copied = 0
 
     def __contains__(self, path: bytes) -> bool:
         return path in self._tree
@@ -123,6 +133,8 @@ class _Stack:
         for link in layer.links:
             if link.hard:
                 self._put_hard_link(link)
+        if self._tree.weight > _HEAVIEST:
+            raise LimitExceeded("too many or too deep directories above files of interest in one image")
 
     def _file(self, path: bytes) -> _File:
         stands = self._tree.get(path)
@@ -140,6 +152,9 @@ class _Stack:
         file = self._file(self.placed(link.target.encode()))
         place = self.placed(link.path.encode())
         if file.inventories:
+            self._copied += len(file.origins)
+            if self._copied > _MOST_PACKAGES:
+                raise LimitExceeded(f"hard links make more than {_MOST_PACKAGES} packages of one image")
             inventories = tuple(renamed(inventory, place.decode()) for inventory in file.inventories)
             self._tree.put(place, replace(file, inventories=inventories))
 

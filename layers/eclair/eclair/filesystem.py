@@ -29,9 +29,13 @@ from eclair.tree import Tree
 
 _LOGGER = logging.getLogger(__name__)
 
+_READING: Final = "layer"
+"""What inventories are named after that tell of the layer itself."""
 _WHITEOUT: Final = b".wh."
 _RESERVED: Final = b".wh..wh."
 _OPAQUE: Final = b".wh..wh..opq"
+_MARK: Final = 100
+"""Bytes that a removed path takes beside itself."""
 Again = Callable[[], AbstractContextManager[BinaryIO]]
 Sought = Mapping[bytes, Sequence[bytes]]
 """The hard links that lead to each file."""
@@ -54,14 +58,17 @@ class Limits:
     path: int = 4096
     paths: int = 512 * 1024**2
     """The summed length of all paths."""
-    files: int = 500_000
-    """Files of interest, which are read (and so cost more than others)."""
+    files: int = 200_000
+    """Files of interest, which are read (and so cost more than others); of more the layer says that there are."""
+    packages: int = 300_000
+    directories: int = 128 * 1024**2
+    """Bytes of memory for the directories above files of interest."""
     file: int = 256 * 1024**2
     """The size of a file of interest; a larger one is not read, which its inventory says."""
     links: int = 200_000
     """Links of interest to files that nobody reads, or that lie elsewhere."""
     whiteouts: int = 64 * 1024**2
-    """The summed length of the paths that are removed or opaque."""
+    """Bytes of memory for the paths that are removed or opaque."""
 
 
 def read_layer(
@@ -165,6 +172,7 @@ class Changes:
     opaque: set[bytes] = field(default_factory=set)
     asked: set[str] = field(default_factory=set)
     files: int = 0
+    packages: int = 0
     links: int = 0
     whiteouts: int = 0
     ignored: int = 0
@@ -197,7 +205,10 @@ class Changes:
         if self.ignored:
             _LOGGER.warning("members ignored", extra={"layer": reference.digest, "count": self.ignored})
         found = [some for _, some in self.found.items()]
-        inventories = (inventory for some in found if not isinstance(some, Link) for inventory in some)
+        inventories = [inventory for some in found if not isinstance(some, Link) for inventory in some]
+        if self.files > self.limits.files:
+            text = f"{self.files} files of interest in one layer, of which {self.limits.files} were read"
+            inventories.append(Inventory(path="", analyser=_READING, problem=text))
         return Layer(
             digest=reference.digest,
             diff_id=reference.diff_id,
@@ -228,7 +239,7 @@ class Changes:
     def _mark(self, marks: set[bytes], path: bytes) -> None:
         if path in marks:
             return
-        self.whiteouts += len(path)
+        self.whiteouts += len(path) + _MARK
         if self.whiteouts > self.limits.whiteouts:
             raise LimitExceeded(f"{self.stream.place}: more than {self.limits.whiteouts} bytes of removed paths")
         marks.add(path)
@@ -272,8 +283,17 @@ class Changes:
 
     def _put(self, path: bytes, inventories: Iterable[Inventory]) -> None:
         some = tuple(map(self.owned.bounded, inventories))
-        if some:
-            self.found.put(path, some)
+        if not some:
+            return
+        self.packages += sum(len(inventory.packages) for inventory in some)
+        if self.packages > self.limits.packages:
+            raise LimitExceeded(f"{self.stream.place}: more than {self.limits.packages} packages in the layer")
+        self.found.put(path, some)
+        self._bound_directories()
+
+    def _bound_directories(self) -> None:
+        if self.found.weight > self.limits.directories:
+            raise LimitExceeded(f"{self.stream.place}: too many or too deep directories above files of interest")
 
     def _add_link(self, path: bytes, target: bytes) -> None:
         if len(target) <= self.limits.path:
@@ -302,6 +322,7 @@ class Changes:
     def _put_link(self, path: bytes, target: str, *, hard: bool) -> None:
         self._count_link()
         self.found.put(path, Link(path=path.decode(), target=target, hard=hard))
+        self._bound_directories()
 
     def _count_link(self) -> None:
         self.links += 1
@@ -327,8 +348,8 @@ class Changes:
 
     def _asked(self, path: bytes, readers: Some, content: Content) -> tuple[Inventory, ...]:
         self.files += 1
-        if self.files > self.limits.files:
-            raise LimitExceeded(f"{self.stream.place}: more than {self.limits.files} files of interest in the layer")
+        if self.files > self.limits.files and not self.readers.by_place(path):
+            return ()
         self.asked.update(reader.name for reader in readers)
         file = content.file()
         said = (_ask(reader, path.decode(), file) for reader in dict.fromkeys(readers))

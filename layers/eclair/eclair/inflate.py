@@ -7,6 +7,7 @@ members allowed) and zstd (RFC 8878, several and skippable frames allowed).
 
 import hashlib
 from collections.abc import Callable, Iterator
+from itertools import chain
 from queue import SimpleQueue
 from threading import Semaphore, Thread
 from types import TracebackType
@@ -33,6 +34,9 @@ LAYER_MEDIA_TYPES: Final = frozenset(
 READ_SIZE: Final = 256 * 1024
 """How much of a blob is read at once."""
 
+_FIRST_SIZE: Final = 16 * 1024
+"""How much of a gzip member is inflated first: what then turns out to be behind its end has been copied for nothing."""
+
 _INFLATED_SIZE: Final = 256 * 1024
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
@@ -52,7 +56,9 @@ def check_media_type(media_type: str, name: str) -> None:
 
 
 def inflated(compressed: ByteStream, *, members: int) -> Iterator[bytes]:
-    """Yield the bytes inside a blob in blocks of bounded size; gzip members and zstd frames are at most `members`."""
+    """Yield the bytes inside a blob in blocks of bounded size; gzip members, and frames and blocks of zstd, are at most
+    `members`, since each costs time whatever little it holds.
+    """
     magic = compressed.take(6)
     compressed.push_back(magic)
     for refused, compression in _REFUSED.items():
@@ -68,16 +74,18 @@ def inflated(compressed: ByteStream, *, members: int) -> Iterator[bytes]:
 
 def _each(inflate: Callable[[ByteStream], Iterator[bytes]], compressed: ByteStream, limit: int) -> Iterator[bytes]:
     """Yield what one gzip member or zstd frame after the other holds; zeros may pad the end."""
-    for _ in range(limit):
-        start = compressed.take(1)
-        if not start:
-            return
+    count = 0
+    while start := compressed.take(1):
         if start == b"\0":
             _pass_padding(compressed)
             return
         compressed.push_back(start)
-        yield from inflate(compressed)
-    raise LimitExceeded(f"{compressed.place}: more than {limit} gzip members or zstd frames")
+        for content in chain(inflate(compressed), (b"",)):
+            count += 1
+            if count > limit:
+                raise LimitExceeded(f"{compressed.place}: more than {limit} gzip members or zstd frames and blocks")
+            if content:
+                yield content
 
 
 def _pass_padding(compressed: ByteStream) -> None:
@@ -90,16 +98,17 @@ def _gzip_member(compressed: ByteStream) -> Iterator[bytes]:
     # The header is read here because igzip loses its way in a header that comes in two blocks.
     _pass_gzip_header(compressed)
     inflater = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP_NO_HDR_VER)
+    size = _FIRST_SIZE
     while not inflater.eof:
-        block = compressed.some(READ_SIZE) if inflater.needs_input else b""
+        block = compressed.some(size) if inflater.needs_input else b""
+        size = READ_SIZE
         if not block and inflater.needs_input:
             raise _ends_early(compressed)
         try:
             content: bytes = inflater.decompress(block, _INFLATED_SIZE)
         except _IGZIP_ERROR as error:
             raise BadImage(f"{compressed.place}: damaged gzip data ({error}); push the image again") from error
-        if content:
-            yield content
+        yield content
     compressed.push_back(inflater.unused_data)
 
 
@@ -156,8 +165,7 @@ def _zstd_frame(compressed: ByteStream) -> Iterator[bytes]:
         except zstandard.ZstdError as error:
             raise BadImage(f"{compressed.place}: damaged zstd data ({error}); push the image again") from error
         pieces.clear()
-        if content:
-            yield content
+        yield content
 
 
 def _zstd_header(compressed: ByteStream) -> tuple[bytes, int]:

@@ -1,15 +1,20 @@
 """What stands at which path of a file system, where taking away a directory takes away all that is below it?"""
 
 from collections.abc import Iterable, Iterator
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
+
+_DIRECTORY: Final = 300
+"""Bytes that a directory takes beside its path."""
 
 
 class Tree(Generic[T]):
     """Values at paths without leading slash; a directory is there as long as something is below it."""
 
     def __init__(self) -> None:
+        self.weight = 0
+        """About how many bytes of memory the directories take."""
         self._values: dict[bytes, T] = {}
         self._below: dict[bytes, set[bytes]] = {}
 
@@ -51,10 +56,10 @@ class Tree(Generic[T]):
     def take_below(self, path: bytes) -> dict[bytes, T]:
         """Take away what stands below a directory ("" is the root), and return it."""
         taken: dict[bytes, T] = {}
-        waiting = list(self._below.pop(path, ()))
+        waiting = list(self._drop(path))
         while waiting:
             below = waiting.pop()
-            waiting += self._below.pop(below, ())
+            waiting += self._drop(below)
             if below in self._values:
                 taken[below] = self._values.pop(below)
         if taken and path and path not in self._values:
@@ -70,6 +75,7 @@ class Tree(Generic[T]):
                 known.add(path)
                 return
             self._below[directory] = {path}
+            self.weight += len(directory) + _DIRECTORY
             if directory in self._values:
                 return
             path = directory
@@ -82,7 +88,15 @@ class Tree(Generic[T]):
             known.discard(path)
             if known:
                 return
-            del self._below[directory]
+            self._drop(directory)
             if directory in self._values:
                 return
             path = directory
+
+    def _drop(self, directory: bytes) -> set[bytes]:
+        """Take a directory out, with what is known to be below it."""
+        known = self._below.pop(directory, None)
+        if known is None:
+            return set()
+        self.weight -= len(directory) + _DIRECTORY
+        return known

@@ -1,0 +1,58 @@
+"""No layer hurts: time and memory stay bounded, the rest of the image is found, and what could not be read is named."""
+
+import io
+import re
+import resource
+import time
+
+import pytest
+
+from eclair import ecosystems
+from eclair.coalesce import coalesce
+from eclair.errors import BadImage
+from eclair.filesystem import read_layer
+from eclair.model import Layer
+from tests.hostile.layers import GOOD, Case, cases
+from tests.tars import reference
+
+CASES = list(cases())
+SECONDS = 20
+"""Of the processor, for one layer: the slowest takes two, and a shared machine may be ten times slower."""
+MEGABYTES = 100
+"""What the process may grow by while a layer is read."""
+
+
+def megabytes() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def test_every_case_has_a_name_of_its_own() -> None:
+    assert len({case.name for case in CASES}) == len(CASES) >= 150
+
+
+@pytest.fixture(scope="module")
+def base() -> Layer:
+    blob = GOOD.replace(b"sentinel", b"basement")
+    return read_layer(io.BytesIO(blob), reference(blob), ecosystems.readers())
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_hostile_layer_is_refused_or_read_with_what_is_damaged_named(case: Case, base: Layer) -> None:
+    blob = case.make()
+    start, before = time.process_time(), megabytes()
+    if case.refused:
+        with pytest.raises(BadImage, match=case.refused) as refused:
+            read(blob, case)
+        assert reference(blob).digest in str(refused.value)
+    else:
+        contents = coalesce([base, read(blob, case)])
+        names = tuple(one.package.name for one in contents.installed if one.package.type == "deb")
+        assert names == case.packages
+        problems = "\n".join(text for _, text in contents.problems)
+        assert re.search(case.damage, problems) if case.damage else not problems
+    assert time.process_time() - start < SECONDS
+    assert megabytes() - before < MEGABYTES
+
+
+def read(blob: bytes, case: Case) -> Layer:
+    return read_layer(io.BytesIO(blob), reference(blob), ecosystems.readers(), case.limits, lambda: io.BytesIO(blob))
