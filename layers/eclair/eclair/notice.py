@@ -15,15 +15,22 @@ import orjson
 from eclair.model import Cause, Change, ChangeKind, Digest, Notice, Package, Repository, Severity, Verdict
 
 SCHEMA = "eclair.notice/1"
-BODY_LIMIT = 100_000
-"""Bytes of JSON; SNS takes 256 KiB for JSON, text and their escapes together."""
-TEXT_LIMIT = 50
+BODY_LIMIT = 150_000
+TEXT_LIMIT = 80_000
+"""Bytes of the JSON and of the text as they stand in a message, which is JSON itself and escapes both. SNS takes
+262,144 for the two and their attributes.
+"""
+TEXT_CHANGES = 50
 """How many changes the text lists; the JSON has more, the API all."""
 SUMMARY_LIMIT = 20
 """How many changes a notice of a first load lists."""
 PLACES_LIMIT = 25
 """How many images are named per change."""
+TAGS_LIMIT = 20
+"""How many tags are named per image."""
 WIDTH = 78
+LONGEST = 1000
+"""How much of a paragraph of the text is written: names and versions are the image's own."""
 SUBJECT_LIMIT = 100
 
 
@@ -96,7 +103,7 @@ def compose(
         sequence=sequence,
         subject=_subject(repository, entries),
         body=_body(head, listed, len(entries)),
-        text=_text(repository, entries, listed[:TEXT_LIMIT], notice_id, first_load=first_load),
+        text=_text(repository, entries, listed[:TEXT_CHANGES], notice_id, first_load=first_load),
         attributes=_attributes(repository, entries, causes),
         waiting=waiting,
     )
@@ -128,16 +135,21 @@ def _counts(entries: Sequence[_Entry]) -> Mapping[str, object]:
 
 
 def _body(head: Mapping[str, object], listed: Sequence[_Entry], total: int) -> str:
-    """Return the JSON with as many changes as fit."""
-    room = BODY_LIMIT - len(orjson.dumps(head))
+    """Return the JSON with as many changes as fit; one that is too long leaves its place to others."""
+    room = BODY_LIMIT - _escaped(orjson.dumps(head))
     changes: list[orjson.Fragment] = []
     for entry in listed:
         written = orjson.dumps(_change(entry))
-        room -= len(written) + 1
-        if room < 0:
-            break
-        changes.append(orjson.Fragment(written))
+        length = _escaped(written) + 1
+        if length <= room:
+            room -= length
+            changes.append(orjson.Fragment(written))
     return orjson.dumps({**head, "changes": changes, "omitted": total - len(changes)}).decode()
+
+
+def _escaped(text: bytes) -> int:
+    """Return how many bytes the text takes within a JSON string."""
+    return len(orjson.dumps(text.decode()))
 
 
 def _change(entry: _Entry) -> Mapping[str, object]:
@@ -175,7 +187,8 @@ def _old(verdict: Verdict) -> Mapping[str, object]:
 def _place(place: Place) -> Mapping[str, object]:
     return {
         "digest": place.digest,
-        "tags": place.tags,
+        "tags": place.tags[:TAGS_LIMIT],
+        "tags_omitted": max(0, len(place.tags) - TAGS_LIMIT),
         "introduced_in": place.layer,
         "created_by": place.created_by[:200],
     }
@@ -226,12 +239,23 @@ def _text(
     lines = [repository, f"{len(entries)} changes in {images} image(s): {_severity_words(entries)}"]
     if first_load:
         lines.append("This is the summary of a first load of advisories: what was there before anyone looked.")
+    room, told = TEXT_LIMIT, 0
     for entry in listed:
-        lines += ["", *_entry_lines(entry)]
-    if len(listed) < len(entries):
-        lines += ["", f"... and {len(entries) - len(listed)} more: ask the API for the images of this repository."]
+        written = "\n".join(["", *map(_printable, _entry_lines(entry))])
+        length = _escaped(written.encode()) + len("\\n")
+        if length <= room:
+            room -= length
+            told += 1
+            lines.append(written)
+    if told < len(entries):
+        lines += ["", f"... and {len(entries) - told} more: ask the API for the images of this repository."]
     lines += ["", f"notice {notice_id}"]
     return "\n".join(lines) + "\n"
+
+
+def _printable(line: str) -> str:
+    """Return the line without what could act on a terminal: histories and versions are the image's own words."""
+    return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
 def _entry_lines(entry: _Entry) -> Iterator[str]:
@@ -240,7 +264,8 @@ def _entry_lines(entry: _Entry) -> Iterator[str]:
     source = f" (source {package.source.name} {package.source.version})" if package.source else ""
     yield from _wrapped(f"{package.name} {package.version}{source}, {_fix(verdict)}")
     for place in entry.places[:PLACES_LIMIT]:
-        yield from _wrapped(f"image {', '.join(place.tags) or 'without a tag'}")
+        more = f" and {len(place.tags) - TAGS_LIMIT} more" if len(place.tags) > TAGS_LIMIT else ""
+        yield from _wrapped(f"image {', '.join(place.tags[:TAGS_LIMIT]) or 'without a tag'}{more}")
         yield f"    {place.digest}"
         yield from _wrapped(f"brought by layer {place.created_by[:120] or 'of unknown command'}", 4)
         yield f"    {place.layer}"
@@ -263,4 +288,4 @@ def _fix(verdict: Verdict) -> str:
 
 
 def _wrapped(text: str, indent: int = 2) -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2))
+    return textwrap.wrap(text[:LONGEST], WIDTH, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2))
