@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,19 +11,24 @@ import pytest
 
 from eclair import ecosystems
 from eclair.adapters.documents import FolderDocuments
-from eclair.application import MemoryPorts, in_memory
+from eclair.adapters.memory import MemoryNotices
+from eclair.application import MemoryPorts, Settings, in_memory
 from eclair.model import (
     Cause,
     Change,
     Delta,
     Digest,
     FeatureId,
+    FeedPart,
     Image,
     ImageState,
     LayerReference,
+    Member,
+    Notice,
     NotifyRequest,
     Package,
     PackageSet,
+    Repository,
     SetId,
     SetReference,
     Severity,
@@ -109,6 +115,7 @@ def stored(history: Sequence[Sequence[Verdict]]) -> MemoryPorts:
     reference = SetReference(set=SET, type="rpm", namespace="rocky:9", origins=(0,))
     ports.images.save_image(Image(digest=DIGEST, state=ImageState.INDEXED, layers=(layer_,), sets=(reference,)))
     ports.images.add_membership(DIGEST, SHOP, "1")
+    ports.sets.joined[SET, DIGEST, SHOP] = Member(digest=DIGEST, repository=SHOP, since=1, settled=True)
     ports.sets.bodies[SET] = PackageSet(id=SET, type="rpm", namespace="rocky:9", packages=(BASH,))
     ports.sets.judged[SET] = (len(history), tuple(history[-1]))
     for number, (before, after) in enumerate(pairwise(history), 2):
@@ -163,3 +170,179 @@ def test_what_one_notice_told_the_next_does_not_repeat() -> None:
     ports = stored([(), (SOURCE,), (SOURCE, NAME)])
     assert told(ports, waiting(2)) == [("newly-affected", "medium")]
     assert told(ports, waiting(3)) == [("newly-affected", "medium")], "there is still only the first"
+
+
+# --- one notice, whatever happens on the way -------------------------------------------------------------------------
+
+NEWS = [(), (SOURCE,)]
+ASKED = NotifyRequest(repository=SHOP, reason="advisory")
+
+
+class Killed(BaseException):
+    """The process ended."""
+
+
+class Dying(MemoryNotices):
+    """The process ends after a step."""
+
+    step = ""
+
+    def _after(self, step: str) -> None:
+        if step == self.step:
+            self.step = ""
+            raise Killed
+
+    def put_notice(self, notice: Notice) -> bool:
+        new = super().put_notice(notice)
+        self._after("stored")
+        return new
+
+    def mark_sent(self, repository: Repository, keys: Sequence[str]) -> None:
+        self._after("published")
+        super().mark_sent(repository, keys)
+        self._after("marked as sent")
+
+    def mark_published(self, repository: Repository, sequence: int) -> None:
+        super().mark_published(repository, sequence)
+        self._after("marked as published")
+
+
+@pytest.mark.parametrize("step", ["stored", "published", "marked as sent", "marked as published"])
+def test_a_notice_has_one_id_and_one_body_wherever_the_process_ended(step: str) -> None:
+    notices = Dying()
+    ports = replace(stored(NEWS), notices=notices)
+    notices.put_waiting(waiting(2))
+    times = iter((NOW, NOW + 60.0))
+    notify = in_memory(ports, SETTINGS, clock=lambda: next(times)).notify
+    notices.step = step
+    with pytest.raises(Killed):
+        notify(ASKED)
+    for _ in range(2):
+        notify(ASKED)
+    assert len(set(ports.topic.published)) == 1
+    assert 1 <= len(ports.topic.published) <= 2
+    assert not notices.waiting(SHOP)
+    (notice,) = notices.notices.values()
+    assert notice.published
+
+
+def test_an_unfinished_notice_comes_before_what_waits() -> None:
+    notices = Dying()
+    ports = replace(stored([(), (SOURCE,), (SOURCE, WORSE)]), notices=notices)
+    notify = in_memory(ports, SETTINGS, clock=lambda: NOW).notify
+    notices.put_waiting(waiting(2))
+    notices.step = "stored"
+    with pytest.raises(Killed):
+        notify(ASKED)
+    notices.put_waiting(waiting(3))
+    assert notify(ASKED) == 2
+    assert [(notice.sequence, notice.waiting) for notice in ports.topic.published] == [
+        (1, (waiting(2).key,)),
+        (2, (waiting(3).key,)),
+    ]
+
+
+class Contested(MemoryNotices):
+    """Another notify stores its notice of the same news just before."""
+
+    def put_notice(self, notice: Notice) -> bool:
+        super().put_notice(notice)
+        return super().put_notice(replace(notice, id="ours"))
+
+
+def test_who_loses_a_number_finishes_the_notice_that_has_it() -> None:
+    ports = replace(stored(NEWS), notices=Contested())
+    assert told(ports, waiting(2)) == [("newly-affected", "medium")]
+    (notice,) = ports.topic.published
+    assert notice.id != "ours"
+    assert not ports.notices.waiting(SHOP)
+
+
+# --- what is no news (yet) -------------------------------------------------------------------------------------------
+
+
+def test_what_was_withdrawn_before_it_was_told_is_no_notice() -> None:
+    ports = stored([(), (SOURCE,), ()])
+    assert told(ports, waiting(2), waiting(3)) == []
+    assert not ports.notices.waiting(SHOP)
+
+
+@pytest.mark.parametrize("what", ["image", "member of the repository", "member of the set", "another member"])
+def test_an_image_that_is_gone_is_no_notice(what: str) -> None:
+    ports = stored(NEWS)
+    match what:
+        case "image":
+            ports.images.images.clear()
+        case "member of the repository":
+            ports.images.remove_membership(DIGEST, SHOP)
+        case "member of the set":
+            ports.sets.leave(SET, DIGEST, SHOP)
+        case "another member":
+            ports.sets.leave(SET, DIGEST, SHOP)
+            ports.sets.join(SET, DIGEST, SHOP, now=NOW)
+    assert told(ports, waiting(2)) == []
+    assert not ports.notices.waiting(SHOP)
+
+
+ROCKY = ("rocky/9",)
+LOADING = Settings(feeds=("rocky", "debian"))
+
+
+def images(ports: MemoryPorts, count: int) -> list[Waiting]:
+    """Let there be many more images with the set; return the news of version 2 for each of them."""
+    image = ports.images.images[DIGEST]
+    news = []
+    for number in range(count):
+        digest = Digest(f"sha256:{number:064x}")
+        ports.images.save_image(replace(image, digest=digest))
+        ports.images.add_membership(digest, SHOP)
+        ports.sets.joined[SET, digest, SHOP] = Member(digest=digest, repository=SHOP, since=1, settled=True)
+        news.append(replace(waiting(2), digest=digest))
+    return news
+
+
+def test_a_first_load_is_told_in_one_summary_when_it_has_closed() -> None:
+    ports = stored(NEWS)
+    for item in images(ports, 2500):
+        ports.notices.put_waiting(replace(item, cause=Cause.FIRST_LOAD, feeds=ROCKY))
+    notify = in_memory(ports, LOADING, clock=lambda: NOW).notify
+    assert notify(ASKED) == 0
+    ports.feeds.stored["rocky", "9"] = FeedPart(feed="rocky", name="9")
+    assert notify(ASKED) == 0, "it was begun, and has not closed"
+    ports.feeds.stored["rocky", "9"] = FeedPart(feed="rocky", name="9", closed=True)
+    assert notify(ASKED) == 1
+    body = json.loads(ports.topic.published[0].body)
+    assert body["causes"] == ["first-load"]
+    assert body["counts"]["images"] == 2500
+    assert not ports.notices.waiting(SHOP)
+
+
+def test_what_a_first_load_holds_back_hides_no_other_news() -> None:
+    ports = stored(NEWS)
+    held = images(ports, 1500)
+    for item in held:
+        ports.notices.put_waiting(replace(item, feeds=ROCKY))
+    last = replace(waiting(2), number=2)  # its digest stands behind all of the others
+    ports.notices.put_waiting(last)
+    assert in_memory(ports, LOADING, clock=lambda: NOW).notify(ASKED) == 1
+    (notice,) = ports.topic.published
+    assert notice.waiting == (last.key,)
+    assert len(ports.notices.waiting(SHOP, limit=2000)) == 1500
+
+
+def test_a_feed_that_is_turned_off_holds_nothing_back() -> None:
+    ports = stored(NEWS)
+    ports.notices.put_waiting(replace(waiting(2), feeds=ROCKY))
+    assert in_memory(ports, Settings(feeds=("debian",)), clock=lambda: NOW).notify(ASKED) == 1
+
+
+def test_news_without_end_goes_into_several_notices_each_piece_into_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eclair.judge.PAGE", 10)
+    monkeypatch.setattr("eclair.notify.BURST", 25)
+    ports = stored(NEWS)
+    news = images(ports, 70)
+    for item in news:
+        ports.notices.put_waiting(item)
+    assert in_memory(ports, SETTINGS, clock=lambda: NOW).notify(ASKED) == 3
+    assert [len(notice.waiting) for notice in ports.topic.published] == [30, 30, 10]
+    assert [key for notice in ports.topic.published for key in notice.waiting] == [item.key for item in news]

@@ -103,7 +103,7 @@ class World:
             reference = SetReference(set=SET, type="deb", namespace="debian:12", origins=())
             image = self.images.images[request.digest]
             self.images.save_image(replace(image, state=ImageState.INDEXED, sets=(reference,)))
-            self.sets.join(SET, request.digest, request.repository)
+            self.sets.join(SET, request.digest, request.repository, now=self.now)
             if (request.digest, request.repository) not in self.images.members:
                 self.sets.leave(SET, request.digest, request.repository)
 

@@ -6,17 +6,17 @@ as pending, is told a version, and then catches up on the deltas that appeared b
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import product
+from itertools import chain, product
 from typing import BinaryIO
 
 from eclair import ecosystems
 from eclair.coalesce import Contents, coalesce, package_sets
 from eclair.errors import BadInput, EclairError, NotFound
-from eclair.judge import authorities, features, judgement, put_down, verdicts_at, waiting
+from eclair.judge import authorities, features, judgement, pages, verdicts_at, waiting
 from eclair.model import (
     Artifact,
     Cause,
@@ -28,6 +28,8 @@ from eclair.model import (
     LayerReference,
     Manifest,
     Member,
+    MemberKey,
+    NotifyRequest,
     PackageSet,
     Repository,
     SetId,
@@ -96,10 +98,10 @@ class Index:
             reason = manifest.reason if isinstance(manifest, Artifact) else "an index is not one image"
             self.images.save_image(Image(digest=request.digest, state=ImageState.SKIPPED, reason=reason))
             return True
-        if not self._read_layers(request, manifest, remaining):
+        read = self._layers(request, manifest, remaining)
+        if read is None:
             self.queues.index([request])
             return False
-        read = self._stored(manifest)
         contents = coalesce(read)
         found = package_sets(contents)
         image = self._store(_image(manifest, read, contents, [reference for _, reference in found]))
@@ -113,24 +115,31 @@ class Index:
         self._leave(image.digest, image.replaced, repositories)
         self.images.save_image(replace(image, state=ImageState.INDEXED, changed=self.clock(), replaced=()))
         self._leave_if_deleted(image, repositories)
+        self._wake(image, repositories)
         return True
 
-    def _read_layers(self, request: IndexRequest, manifest: Manifest, remaining: Callable[[], float]) -> bool:
-        """Read and store the layers that were not read by the present analysers, or would give them nothing else.
+    def _layers(
+        self, request: IndexRequest, manifest: Manifest, remaining: Callable[[], float]
+    ) -> tuple[Layer, ...] | None:
+        """Return the layers, lowest first; None where time runs out between two that have to be read.
 
-        False where time runs out between two of them.
+        A layer is read and stored unless it was by the present analysers, or would give them nothing else.
         """
+        found: dict[Digest, Layer] = {}
         fetched = 0
-        for reference in dict.fromkeys(manifest.layers):
-            stored = self.layers.layer(reference.digest)
-            if stored is not None and ecosystems.is_current(stored):
+        for reference in manifest.layers:
+            if reference.digest in found:
                 continue
-            if fetched and remaining() < RESERVE + reference.size / RATE:
-                return False
-            layer = self._read_layer(request.repository, reference)
-            self.layers.save_layer(replace(layer, analysers=tuple(sorted(ecosystems.analysers().items()))))
-            fetched += 1
-        return True
+            stored = self.layers.layer(reference.digest)
+            if stored is None or not ecosystems.is_current(stored):
+                if fetched and remaining() < RESERVE + reference.size / RATE:
+                    return None
+                read = self._read_layer(request.repository, reference)
+                stored = replace(read, analysers=tuple(sorted(ecosystems.analysers().items())))
+                self.layers.save_layer(stored)
+                fetched += 1
+            found[reference.digest] = stored
+        return tuple(found[reference.digest] for reference in manifest.layers)
 
     def _read_layer(self, repository: Repository, reference: LayerReference) -> Layer:
         """Read a layer by its table of contents where it has one and the registry sends parts, else as a stream."""
@@ -144,11 +153,6 @@ class Index:
         again = partial(self.registry.blob, repository, reference)
         with again() as stream:
             return self.read_layer(stream, reference, again)
-
-    def _stored(self, manifest: Manifest) -> tuple[Layer, ...]:
-        found = {digest: self.layers.layer(digest) for digest in {reference.digest for reference in manifest.layers}}
-        read = [found[reference.digest] for reference in manifest.layers]
-        return tuple(layer for layer in read if layer is not None)
 
     def _store(self, image: Image) -> Image:
         """Store what the image consists of, before anything refers to it; return it with the sets it has to leave."""
@@ -192,17 +196,26 @@ class Index:
 
         It may join `instead_of` a set that an earlier reading gave; then only the difference is news.
         """
-        member = self.sets.join(package_set.id, digest, repository)
-        if member.settled:
+        joined = self.sets.join(package_set.id, digest, repository, now=self.clock())
+        member = joined if joined.since else self._admitted(package_set.id, joined)
+        if member is None or member.settled:
             return
-        if member.since == 0:
-            version, _ = self.sets.verdicts(package_set.id)
-            self.sets.tell(package_set.id, digest, repository, version)
-            member = self.sets.join(package_set.id, digest, repository)
-        missed = [delta for delta in self.sets.deltas_after(package_set.id, member.since) if delta.changes]
-        pushed = self._pushed(package_set, member, instead_of)
-        put_down(self.notices, self.queues, [*pushed, *(waiting(delta, member, self.clock()) for delta in missed)])
-        self.sets.settle(package_set.id, digest, repository)
+        for item in (*self._pushed(package_set, member, instead_of), *self._missed(package_set, member)):
+            self.notices.put_waiting(item)
+        self.sets.settle(package_set.id, member)
+
+    def _admitted(self, set_id: SetId, pending: Member) -> Member | None:
+        """Tell a member the version that stands; return it as it is then, None where it has left meanwhile."""
+        version, _ = self.sets.verdicts(set_id)
+        self.sets.tell(set_id, pending, version)
+        key = MemberKey(set=set_id, digest=pending.digest, repository=pending.repository)
+        member = self.sets.present([key]).get(key)
+        return member if member is not None and member.joined == pending.joined else None
+
+    def _missed(self, package_set: PackageSet, member: Member) -> Iterator[Waiting]:
+        for delta in self.sets.deltas_after(package_set.id, member.since):
+            if delta.changes:
+                yield waiting(delta, member, self.clock())
 
     def _pushed(self, package_set: PackageSet, member: Member, instead_of: SetId | None) -> Iterable[Waiting]:
         """Return the news that the image was pushed with findings, as they were in the version it was told."""
@@ -215,6 +228,7 @@ class Index:
                 number=member.since,
                 digest=member.digest,
                 cause=Cause.RESCANNED if instead_of else Cause.PUSHED,
+                joined=member.joined,
                 put=self.clock(),
                 feeds=authorities(package_set.namespace),
                 changes=found,
@@ -223,9 +237,13 @@ class Index:
     def _told(self, set_id: SetId, member: Member) -> tuple[Verdict, ...]:
         """Return what the repository was told of the image as it had another set; what still waits it was not."""
         package_set = self.sets.packages(set_id)
-        waiting_ = self.notices.waiting(member.repository)
-        unsent = [item for item in waiting_ if (item.set, item.digest) == (set_id, member.digest)]
-        if package_set is None or any(item.cause in (Cause.PUSHED, Cause.RESCANNED) for item in unsent):
+        key = MemberKey(set=set_id, digest=member.digest, repository=member.repository)
+        before = self.sets.present([key]).get(key)
+        if package_set is None or before is None or not before.settled:
+            return ()
+        waiting_ = chain.from_iterable(pages(self.notices, member.repository))
+        unsent = [item for item in waiting_ if item.member == key]
+        if any(item.cause in (Cause.PUSHED, Cause.RESCANNED) for item in unsent):
             return ()
         version, _ = self.sets.verdicts(set_id)
         return verdicts_at(self.sets, package_set, min((item.number - 1 for item in unsent), default=version))
@@ -236,8 +254,23 @@ class Index:
 
     def _leave_if_deleted(self, image: Image, repositories: Iterable[Repository]) -> None:
         """Undo the joining where the image left a repository while it was being read."""
-        present = {membership.repository for membership in self.images.memberships(image.digest)}
-        self._leave(image.digest, image.sets, [name for name in repositories if name not in present])
+        gone = self._absent(image.digest, repositories)
+        self._leave(image.digest, image.sets, gone)
+        # Pushed again meanwhile: whoever read it for that push may have found it joined still.
+        back = [name for name in gone if name not in self._absent(image.digest, gone)]
+        if back:
+            self.queues.index([IndexRequest(repository=name, digest=image.digest) for name in back])
+
+    def _absent(self, digest: Digest, repositories: Iterable[Repository]) -> list[Repository]:
+        present = {membership.repository for membership in self.images.memberships(digest)}
+        return [name for name in repositories if name not in present]
+
+    def _wake(self, image: Image, repositories: Iterable[Repository]) -> None:
+        """Have told what waits: it may be news that could not be told before the image had settled."""
+        reason = f"{image.digest} indexed at {self.clock()}"
+        waking = [name for name in repositories if self.notices.waiting(name, limit=1)]
+        if waking:
+            self.queues.notify([NotifyRequest(repository=name, reason=reason) for name in waking])
 
     def _fail(self, digest: Digest, error: EclairError) -> None:
         """Record the reason, without touching the results of an earlier success."""

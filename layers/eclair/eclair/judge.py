@@ -22,6 +22,7 @@ from eclair.model import (
     PackageKey,
     PackageSet,
     Page,
+    Repository,
     SetId,
     SetState,
     Statement,
@@ -33,6 +34,9 @@ from eclair.verdict import changes, identity, undo, verdicts
 
 ATTEMPTS = 10
 """How often a judge starts again when others outbid its claim, before it leaves the set to a later delivery."""
+
+PAGE = 1000
+"""How much of what waits is read at once."""
 
 _log = logging.getLogger(__name__)
 
@@ -172,6 +176,7 @@ def waiting(delta: Delta, member: Member, now: float) -> Waiting:
         number=delta.number,
         digest=member.digest,
         cause=delta.cause,
+        joined=member.joined,
         feeds=delta.feeds,
         put=now,
     )
@@ -185,3 +190,13 @@ def put_down(notices: Notices, queues: Queues, news: Iterable[Waiting]) -> None:
         requests.append(NotifyRequest(repository=item.repository, reason=item.key))
     if requests:
         queues.notify(requests)
+
+
+def pages(notices: Notices, repository: Repository) -> Iterator[tuple[Waiting, ...]]:
+    """Yield everything that waits for a repository, some at a time."""
+    after = ""
+    while page := notices.waiting(repository, after=after, limit=PAGE):
+        yield page
+        if len(page) < PAGE:
+            return
+        after = page[-1].key

@@ -624,21 +624,33 @@ class Delta:
 class Member:
     """An image of a repository that has a set.
 
-    `since` is the verdict version told at push, 0 while pending; `settled` says that every delta between that
-    telling and its being seen by judge has been put, so that a repeated push has nothing more to tell.
+    `joined` is when; an image that left and came back is another member, which is told everything anew. `since` is the
+    verdict version told at push, 0 while pending; `settled` says that every delta between that telling and its being
+    seen by judge has been put, so that a repeated push has nothing more to tell.
     """
 
     digest: Digest
     repository: Repository
+    joined: float = 0.0
     since: int = 0
     settled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class MemberKey:
+    """Where a member is stored."""
+
+    set: SetId
+    digest: Digest
+    repository: Repository
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
     """A delta that a repository's subscribers have not been told yet (or have: `sent`), for one image.
 
-    `changes` are carried for a push only (the findings it began with); a later delta is read from its set.
+    It is news of the member that `joined` then, and no news once that one has left. `changes` are carried for a push
+    only (the findings it began with); a later delta is read from its set.
     """
 
     repository: Repository
@@ -647,6 +659,7 @@ class Waiting:
     digest: Digest
     cause: Cause
     put: float
+    joined: float = 0.0
     feeds: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
     sent: bool = False
@@ -654,7 +667,12 @@ class Waiting:
     @property
     def key(self) -> str:
         """Return the one key that the same news has each time."""
-        return f"{self.set}#{self.number:010d}#{self.digest}"
+        return f"{self.set}#{self.number:010d}#{self.digest}#{self.joined:.6f}"
+
+    @property
+    def member(self) -> MemberKey:
+        """Return whom it is news of."""
+        return MemberKey(set=self.set, digest=self.digest, repository=self.repository)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

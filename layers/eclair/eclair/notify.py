@@ -2,6 +2,9 @@
 
 One notice at a time per repository. An unfinished notice is finished first; then the body is stored with a stable id,
 published, and only then is its news marked as sent. So a crash publishes the same notice again, never another one.
+
+News waits on while a first load is under way, and while its image has not settled: what the push began with is then
+still being put down, and would be told after what came later.
 """
 
 import logging
@@ -11,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from eclair import ecosystems
-from eclair.judge import verdicts_at
+from eclair.judge import pages, verdicts_at
 from eclair.model import (
     Cause,
     Change,
@@ -28,6 +31,9 @@ from eclair.model import (
 from eclair.notice import News, Place, compose
 from eclair.ports import Clock, Feeds, Images, Notices, Sets, Topic
 from eclair.verdict import change, identity, shown, worst
+
+BURST = 20_000
+"""So much news (images it is about, and findings of pushes) goes into one notice; what is beyond goes into the next."""
 
 _log = logging.getLogger(__name__)
 
@@ -71,11 +77,26 @@ class Notify:
         self.notices.mark_published(notice.repository, notice.sequence)
         _log.info("notice published", extra={"notice": notice.id, "repository": notice.repository})
 
-    def _due(self, repository: Repository) -> tuple[Waiting, ...]:
-        """Return what waits, but for what a first load still holds back."""
-        waiting = self.notices.waiting(repository)
-        loading = {name for name in {feed for item in waiting for feed in item.feeds} if self._loading(name)}
-        return tuple(item for item in waiting if loading.isdisjoint(item.feeds))
+    def _due(self, repository: Repository) -> list[Waiting]:
+        """Return what waits and may be told; what was news of an image that has left is taken away."""
+        loading = cache(self._loading)
+        due: list[Waiting] = []
+        weight = 0
+        for items in pages(self.notices, repository):
+            members = self.sets.present(item.member for item in items)
+            gone = []
+            for item in items:
+                member = members.get(item.member)
+                if member is None or member.joined != item.joined:
+                    gone.append(item.key)
+                elif member.settled and not any(map(loading, item.feeds)):
+                    due.append(item)
+                    weight += 1 + len(item.changes)
+            if gone:
+                self.notices.mark_sent(repository, gone)
+            if weight >= BURST:
+                break
+        return due
 
     def _loading(self, feed_and_part: str) -> bool:
         feed, part = feed_and_part.split("/", 1)

@@ -29,6 +29,7 @@ from eclair.model import (
     Lease,
     Manifest,
     Member,
+    MemberKey,
     Membership,
     Notice,
     NotifyRequest,
@@ -134,14 +135,17 @@ class Sets(Protocol):
 
     def close_delta(self, set_id: SetId, number: int) -> None: ...
 
-    def join(self, set_id: SetId, digest: Digest, repository: Repository) -> Member:
-        """Add the member as pending (since 0) unless it is there; return it as it is stored."""
+    def join(self, set_id: SetId, digest: Digest, repository: Repository, *, now: float) -> Member:
+        """Add the member as pending (since 0, joined now) unless it is there; return it as it is stored."""
 
-    def tell(self, set_id: SetId, digest: Digest, repository: Repository, version: int) -> None:
-        """Set the since of a pending member; one that is not pending, or gone, stays as it is."""
+    def present(self, keys: Iterable[MemberKey]) -> Mapping[MemberKey, Member]:
+        """Return the members that are there."""
 
-    def settle(self, set_id: SetId, digest: Digest, repository: Repository) -> None:
-        """Mark the member as settled; one that is gone stays gone."""
+    def tell(self, set_id: SetId, member: Member, version: int) -> None:
+        """Set the since of a pending member; one that is not pending, or has left (since), stays as it is."""
+
+    def settle(self, set_id: SetId, member: Member) -> None:
+        """Mark the member as settled; one that has left stays gone, one that came back since as it is."""
 
     def leave(self, set_id: SetId, digest: Digest, repository: Repository) -> None: ...
 
@@ -159,8 +163,8 @@ class Notices(Protocol):
     def put_waiting(self, waiting: Waiting) -> bool:
         """Store it unless its key is there (sent or not); return whether it is new."""
 
-    def waiting(self, repository: Repository, *, limit: int = 1000) -> tuple[Waiting, ...]:
-        """Return what is not sent yet, in the order of the keys."""
+    def waiting(self, repository: Repository, *, after: str = "", limit: int = 1000) -> tuple[Waiting, ...]:
+        """Return what is not sent yet, in the order of the keys, after a key."""
 
     def mark_sent(self, repository: Repository, keys: Sequence[str]) -> None: ...
 

@@ -89,6 +89,15 @@ def test_what_was_put_waits_in_the_order_of_the_keys(notices: Notices) -> None:
     assert notices.put_waiting(waiting(3, BANK))
     assert notices.waiting(SHOP) == tuple(waiting(number) for number in (1, 2, 9, 10))
     assert notices.waiting(SHOP, limit=2) == (waiting(1), waiting(2))
+    assert notices.waiting(SHOP, after=waiting(2).key, limit=1) == (waiting(9),)
+    assert notices.waiting(SHOP, after=waiting(10).key) == ()
+
+
+def test_news_of_another_stay_of_an_image_is_other_news(notices: Notices) -> None:
+    assert notices.put_waiting(waiting(1))
+    assert notices.put_waiting(replace(waiting(1), joined=1_790_000_000.5))
+    assert not notices.put_waiting(replace(waiting(1), joined=1_790_000_000.5))
+    assert len(notices.waiting(SHOP)) == 2
 
 
 def test_a_repeat_is_not_new_and_changes_nothing(notices: Notices) -> None:

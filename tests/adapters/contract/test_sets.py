@@ -20,6 +20,7 @@ from eclair.model import (
     KeyRange,
     Kind,
     Member,
+    MemberKey,
     Package,
     PackageKey,
     PackageSet,
@@ -35,6 +36,7 @@ from eclair.ports import Sets
 from tests.adapters.contract.conftest import Stores
 
 SET = SetId("5e7" * 20)
+NOW = 1_790_000_000.25
 SHOP = Repository("registry.test/shop")
 BANK = Repository("registry.test/bank")
 FIRST, LAST = b"\x00", b"\xff" * 8
@@ -293,51 +295,66 @@ def test_deltas_of_other_sets_are_not_mixed_in(sets: Sets) -> None:
 # --- members ---
 
 
+def joined(sets: Sets, number: int = 1, repository: Repository = SHOP, set_id: SetId = SET) -> Member:
+    return sets.join(set_id, digest(number), repository, now=NOW)
+
+
 def test_a_member_joins_as_pending(sets: Sets) -> None:
+    pending = Member(digest=digest(1), repository=SHOP, joined=NOW, since=0)
     for _ in range(2):
-        assert sets.join(SET, digest(1), SHOP) == Member(digest=digest(1), repository=SHOP, since=0)
-    assert sets.members(SET).items == (Member(digest=digest(1), repository=SHOP),)
+        assert joined(sets) == pending
+    assert sets.members(SET).items == (pending,)
+    key = MemberKey(set=SET, digest=digest(1), repository=SHOP)
+    assert sets.present([key, replace(key, digest=digest(2))]) == {key: pending}
 
 
 def test_joining_again_returns_the_member_as_it_is_stored(sets: Sets) -> None:
-    sets.join(SET, digest(1), SHOP)
-    sets.tell(SET, digest(1), SHOP, 7)
-    sets.settle(SET, digest(1), SHOP)
-    stored = Member(digest=digest(1), repository=SHOP, since=7, settled=True)
-    assert sets.join(SET, digest(1), SHOP) == stored
+    member = joined(sets)
+    sets.tell(SET, member, 7)
+    sets.settle(SET, member)
+    stored = replace(member, since=7, settled=True)
+    assert sets.join(SET, digest(1), SHOP, now=NOW + 1) == stored
     assert sets.members(SET).items == (stored,)
 
 
 def test_only_a_pending_member_is_told(sets: Sets) -> None:
-    sets.join(SET, digest(1), SHOP)
-    sets.tell(SET, digest(1), SHOP, 3)
-    sets.tell(SET, digest(1), SHOP, 5)
-    assert sets.join(SET, digest(1), SHOP).since == 3
+    member = joined(sets)
+    sets.tell(SET, member, 3)
+    sets.tell(SET, member, 5)
+    assert joined(sets).since == 3
 
 
 def test_a_member_that_is_gone_stays_gone(sets: Sets) -> None:
-    sets.join(SET, digest(1), SHOP)
+    member = joined(sets)
     for _ in range(2):
         sets.leave(SET, digest(1), SHOP)
-    sets.tell(SET, digest(1), SHOP, 3)
-    sets.settle(SET, digest(1), SHOP)
+    sets.tell(SET, member, 3)
+    sets.settle(SET, member)
     assert sets.members(SET).items == ()
+    assert sets.present([MemberKey(set=SET, digest=digest(1), repository=SHOP)]) == {}
+
+
+def test_a_member_that_came_back_is_another_one(sets: Sets) -> None:
+    member = joined(sets)
+    sets.tell(SET, member, 3)
+    sets.leave(SET, digest(1), SHOP)
+    back = sets.join(SET, digest(1), SHOP, now=NOW + 0.000125)
+    assert back == replace(member, joined=NOW + 0.000125)
+    sets.tell(SET, member, 4)
+    sets.settle(SET, member)
+    assert sets.members(SET).items == (back,)
 
 
 def test_an_image_is_a_member_once_for_each_repository(sets: Sets) -> None:
-    sets.join(SET, digest(1), SHOP)
-    sets.join(SET, digest(1), BANK)
-    sets.join(SetId("other"), digest(2), BANK)
-    sets.tell(SET, digest(1), BANK, 2)
-    assert sets.members(SET).items == (
-        Member(digest=digest(1), repository=BANK, since=2),
-        Member(digest=digest(1), repository=SHOP),
-    )
+    in_shop, in_bank = joined(sets), joined(sets, repository=BANK)
+    joined(sets, 2, BANK, SetId("other"))
+    sets.tell(SET, in_bank, 2)
+    assert sets.members(SET).items == (replace(in_bank, since=2), in_shop)
 
 
 def test_members_come_in_pages_each_once(sets: Sets) -> None:
     for number in range(25):
-        sets.join(SET, digest(number), SHOP)
+        joined(sets, number)
     page = sets.members(SET, limit=10)
     found = [page.items]
     while page.next:

@@ -98,6 +98,7 @@ class Row(Model):
     rev = NumberAttribute(null=True)
     version = NumberAttribute(null=True)
     open = NumberSetAttribute(null=True)
+    joined = NumberAttribute(null=True)
     since = NumberAttribute(null=True)
     settled = BooleanAttribute(null=True)
     # notices

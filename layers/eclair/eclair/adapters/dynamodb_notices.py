@@ -43,8 +43,8 @@ class DynamoNotices:
             self._table.discard(new)
         return stands
 
-    def waiting(self, repository: Repository, *, limit: int = 1000) -> tuple[Waiting, ...]:
-        rows = self._table.query(partition("O", repository), limit=limit)
+    def waiting(self, repository: Repository, *, after: str = "", limit: int = 1000) -> tuple[Waiting, ...]:
+        rows = self._table.query(partition("O", repository), limit=limit, after=named(after) if after else None)
         return tuple(waiting for row in rows if (waiting := self._table.held(Waiting, row)) is not None)
 
     def mark_sent(self, repository: Repository, keys: Sequence[str]) -> None:

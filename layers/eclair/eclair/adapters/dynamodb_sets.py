@@ -8,14 +8,14 @@
 | delta | `S#<set>` | `D#<n>` | the delta |
 | feature | `F#<package key>` | `key‖00‖version‖00‖arch‖00‖context` | the feature |
 | feature → set | `X#<sha256 of the feature id>` | set | |
-| set → image | `Y#<set>` | `<digest>#<repository>` | digest, repository, since, settled |
+| set → image | `Y#<set>` | `<digest>#<repository>` | digest, repository, joined, since, settled |
 
 Head and body are apart so that a claim costs one write unit and not the size of the body. Which deltas are open is said
 by the head alone: finding them costs one small read, however many deltas a set has had.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pynamodb.expressions.condition import Condition
@@ -32,6 +32,7 @@ from eclair.model import (
     FeatureId,
     KeyRange,
     Member,
+    MemberKey,
     PackageKey,
     PackageSet,
     Page,
@@ -182,23 +183,28 @@ class DynamoSets:
 
     # --- members -----------------------------------------------------------------------------------------------------
 
-    def join(self, set_id: SetId, digest: Digest, repository: Repository) -> Member:
+    def join(self, set_id: SetId, digest: Digest, repository: Repository, *, now: float) -> Member:
         pk, sk = _members(set_id), named(digest, repository)
         stored = self._table.get(pk, sk)
         if stored is not None:
             return _member(stored)
-        new = self._table.row(pk, sk, digest=digest, repository=repository, since=0)
+        new = self._table.row(pk, sk, digest=digest, repository=repository, joined=now, since=0)
         if self._table.put_new(new):
             return _member(new)
         return _member(self._table.get(pk, sk) or new)
 
-    def tell(self, set_id: SetId, digest: Digest, repository: Repository, version: int) -> None:
-        row = self._table.row
-        self._table.update(_members(set_id), named(digest, repository), [row.since.set(version)], row.since == 0)
+    def present(self, keys: Iterable[MemberKey]) -> Mapping[MemberKey, Member]:
+        asked = {_of_member(key.set, key): key for key in keys}
+        return {asked[key]: _member(row) for key, row in self._table.get_all(asked).items()}
 
-    def settle(self, set_id: SetId, digest: Digest, repository: Repository) -> None:
+    def tell(self, set_id: SetId, member: Member, version: int) -> None:
         row = self._table.row
-        self._table.update(_members(set_id), named(digest, repository), [row.settled.set(True)], row.pk.exists())
+        pending = (row.joined == member.joined) & (row.since == 0)
+        self._table.update(*_of_member(set_id, member), [row.since.set(version)], pending)
+
+    def settle(self, set_id: SetId, member: Member) -> None:
+        row = self._table.row
+        self._table.update(*_of_member(set_id, member), [row.settled.set(True)], row.joined == member.joined)
 
     def leave(self, set_id: SetId, digest: Digest, repository: Repository) -> None:
         self._table.delete(_members(set_id), named(digest, repository))
@@ -230,6 +236,10 @@ def _members(set_id: SetId) -> str:
     return partition("Y", set_id)
 
 
+def _of_member(set_id: SetId, member: Member | MemberKey) -> Key:
+    return _members(set_id), named(member.digest, member.repository)
+
+
 def _edges(feature: FeatureId) -> str:
     return partition("X", hashlib.sha256(utf8(feature)).hexdigest())
 
@@ -251,6 +261,7 @@ def _member(row: Row) -> Member:
     return Member(
         digest=Digest(row.digest or ""),
         repository=Repository(row.repository or ""),
+        joined=float(row.joined or 0),
         since=int(row.since or 0),
         settled=bool(row.settled),
     )

@@ -23,6 +23,7 @@ from eclair.model import (
     Layer,
     Lease,
     Member,
+    MemberKey,
     Membership,
     Notice,
     NotifyRequest,
@@ -192,18 +193,25 @@ class MemorySets:
     def close_delta(self, set_id: SetId, number: int) -> None:
         self.deltas[set_id, number] = replace(self.deltas[set_id, number], open=False)
 
-    def join(self, set_id: SetId, digest: Digest, repository: Repository) -> Member:
-        return self.joined.setdefault((set_id, digest, repository), Member(digest=digest, repository=repository))
+    def join(self, set_id: SetId, digest: Digest, repository: Repository, *, now: float) -> Member:
+        new = Member(digest=digest, repository=repository, joined=now)
+        return self.joined.setdefault((set_id, digest, repository), new)
 
-    def tell(self, set_id: SetId, digest: Digest, repository: Repository, version: int) -> None:
-        member = self.joined.get((set_id, digest, repository))
-        if member is not None and member.since == 0:
-            self.joined[set_id, digest, repository] = replace(member, since=version)
+    def present(self, keys: Iterable[MemberKey]) -> Mapping[MemberKey, Member]:
+        rows = ((key, self.joined.get((key.set, key.digest, key.repository))) for key in keys)
+        return {key: member for key, member in rows if member is not None}
 
-    def settle(self, set_id: SetId, digest: Digest, repository: Repository) -> None:
-        member = self.joined.get((set_id, digest, repository))
-        if member is not None:
-            self.joined[set_id, digest, repository] = replace(member, settled=True)
+    def tell(self, set_id: SetId, member: Member, version: int) -> None:
+        row = (set_id, member.digest, member.repository)
+        stored = self.joined.get(row)
+        if stored is not None and stored.joined == member.joined and stored.since == 0:
+            self.joined[row] = replace(stored, since=version)
+
+    def settle(self, set_id: SetId, member: Member) -> None:
+        row = (set_id, member.digest, member.repository)
+        stored = self.joined.get(row)
+        if stored is not None and stored.joined == member.joined:
+            self.joined[row] = replace(stored, settled=True)
 
     def leave(self, set_id: SetId, digest: Digest, repository: Repository) -> None:
         self.joined.pop((set_id, digest, repository), None)
@@ -236,8 +244,8 @@ class MemoryNotices:
         self.rows[key] = waiting
         return True
 
-    def waiting(self, repository: Repository, *, limit: int = 1000) -> tuple[Waiting, ...]:
-        found = (self.rows[key] for key in sorted(self.rows) if key[0] == repository)
+    def waiting(self, repository: Repository, *, after: str = "", limit: int = 1000) -> tuple[Waiting, ...]:
+        found = (self.rows[key] for key in sorted(self.rows) if key[0] == repository and key[1] > after)
         return tuple(row for row in found if not row.sent)[:limit]
 
     def mark_sent(self, repository: Repository, keys: Sequence[str]) -> None:
