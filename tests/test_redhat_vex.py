@@ -270,3 +270,8 @@ def test_a_document_that_is_deleted_says_nothing() -> None:
 def test_a_broken_document_is_refused(content: bytes) -> None:
     with pytest.raises(BadFeed):
         rows("CVE-2024-0001", content)
+
+
+def test_a_remediation_of_no_category_is_passed_over() -> None:
+    remedies: list[dict[str, object]] = [{"category": {}, "details": 7, "product_ids": ["p"]}]
+    assert made(("known_affected", "p", MAIN, SOURCE), remedies=remedies) == ["rhel:9 source vim : affected * medium"]

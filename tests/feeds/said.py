@@ -18,6 +18,8 @@ NO_XML = {
     "xhtml": b"<html><body>503 Service Unavailable</body></html>",
     "json": b'{"error": 503}',
     "binary": bytes(range(256)),
+    "unknown encoding": b'<?xml version="1.0" encoding="utf-o"?><updates/>',
+    "encoding of several bytes": b'<?xml version="1.0" encoding="gb2312"?><updates/>',
     "wrong encoding": '<?xml version="1.0" encoding="utf-8"?><updates>é</updates>'.encode("latin-1"),
 }
 

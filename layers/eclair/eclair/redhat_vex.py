@@ -151,7 +151,7 @@ class _Vulnerability:
 def _remedies(vulnerability: Mapping[str, object]) -> Iterator[tuple[str, tuple[str, str]]]:
     """Yield what is done for each product id: the details where there is no fix, else the erratum."""
     for remedy, ids in csaf.by_product(vulnerability.get("remediations"), "remediations"):
-        category, url = remedy.get("category"), remedy.get("url")
+        category, url = words(remedy.get("category")), remedy.get("url")
         if category not in REMEDIES:
             continue
         erratum = _ERRATUM.fullmatch(url) if isinstance(url, str) else None

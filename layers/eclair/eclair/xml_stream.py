@@ -63,7 +63,9 @@ class _Reading:
         """Yield the elements that end in this chunk."""
         try:
             self._parser.Parse(chunk, final)
-        except expat.ExpatError as error:
+        except BadFeed:
+            raise
+        except (expat.ExpatError, LookupError, ValueError) as error:  # the latter for encodings
             raise BadFeed(f"not an XML document that can be read: {error}") from error
         self._fed += len(chunk)
         # A tag or comment that does not end is kept by the parser, not by us.
