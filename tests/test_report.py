@@ -178,6 +178,9 @@ def test_the_json_of_a_report_has_the_agreed_shape() -> None:
                 "feed": "debian",
                 "confidence": "high",
                 "marks": [],
+                "cvss": None,
+                "exploited": None,
+                "epss": None,
             }
         ],
         "coverage": [{"namespace": "debian:12", "feed": "debian", "revision": "r1", "state": "ok", "detail": ""}],

@@ -116,6 +116,7 @@ def failing(fleet: Fleet, error: Exception) -> dict[str, Any]:
         sets=ports.sets,
         advisories=ports.advisories,
         feeds=ports.feeds,
+        enrichments=ports.enrichments,
         clock=lambda: fleet.now,
     )
     return respond(request("GET", f"/images/sha256:{'0' * 64}"), Context(), report)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 from eclair import ecosystems
 from eclair.adapters.memory import (
     MemoryAdvisories,
+    MemoryEnrichments,
     MemoryFeeds,
     MemoryImages,
     MemoryLayers,
@@ -32,6 +33,7 @@ from eclair.ports import (
     Advisories,
     Clock,
     Documents,
+    Enrichments,
     Feeds,
     Images,
     Layers,
@@ -128,6 +130,8 @@ class Ports(Protocol):
     @property
     def feeds(self) -> Feeds: ...
     @property
+    def enrichments(self) -> Enrichments: ...
+    @property
     def queues(self) -> Queues: ...
     @property
     def topic(self) -> Topic: ...
@@ -149,6 +153,7 @@ class MemoryPorts:
     notices: MemoryNotices = field(default_factory=MemoryNotices)
     advisories: MemoryAdvisories = field(default_factory=MemoryAdvisories)
     feeds: MemoryFeeds = field(default_factory=MemoryFeeds)
+    enrichments: MemoryEnrichments = field(default_factory=MemoryEnrichments)
     queues: MemoryQueues = field(default_factory=MemoryQueues)
     topic: MemoryTopic = field(default_factory=MemoryTopic)
 
@@ -194,6 +199,12 @@ class AwsPorts:
         from eclair.adapters.dynamodb_feeds import DynamoFeeds
 
         return DynamoFeeds(self._advisories_table)
+
+    @cached_property
+    def enrichments(self) -> Enrichments:
+        from eclair.adapters.dynamodb_enrichments import DynamoEnrichments
+
+        return DynamoEnrichments(self._advisories_table)
 
     @cached_property
     def queues(self) -> Queues:
@@ -306,6 +317,7 @@ class Application:
             clock=self.clock,
             each=ThreadPoolExecutor(self._writers).map if self._writers > 1 else map,
             shrink=self.settings.largest_loss,
+            enrichments=ports.enrichments,
         )
 
     @property
@@ -354,6 +366,7 @@ class Application:
             sets=ports.sets,
             advisories=ports.advisories,
             feeds=ports.feeds,
+            enrichments=ports.enrichments,
             clock=self.clock,
             feeds_in_use=frozenset(self.settings.feeds),
         )

@@ -690,6 +690,50 @@ class Notice:
     published: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CvssScore:
+    """A CVSS base score with its vector, and who gave it."""
+
+    score: float
+    vector: str
+    version: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exploitation:
+    """That a vulnerability is known to be exploited: since when, until when to act, and whether by ransomware."""
+
+    added: str
+    due: str = ""
+    ransomware: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExploitProbability:
+    """How likely exploitation is in the next 30 days, and which share of all vulnerabilities is less so."""
+
+    score: float
+    percentile: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrichment:
+    """What is known of a vulnerability whatever package it is in; it changes no verdict."""
+
+    cvss: CvssScore | None = None
+    exploited: Exploitation | None = None
+    probability: ExploitProbability | None = None
+
+    def with_(self, other: "Enrichment") -> "Enrichment":
+        """Return what both say; where both say something, the first counts."""
+        return Enrichment(
+            cvss=self.cvss or other.cvss,
+            exploited=self.exploited or other.exploited,
+            probability=self.probability or other.probability,
+        )
+
+
 # --- feeds -----------------------------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from eclair.model import (
     Delta,
     Descriptor,
     Digest,
+    Enrichment,
     Feature,
     FeatureId,
     FeedPart,
@@ -222,6 +223,16 @@ class Advisories(Protocol):
 
     def before(self, statement: Statement) -> tuple[Statement, ...]:
         """Return what it said under earlier numbers, as far back as that is kept, oldest first."""
+
+
+class Enrichments(Protocol):
+    """What is known of vulnerabilities, feed by feed, in blocks of them that are written as one."""
+
+    def of(self, feeds: Collection[str], blocks: Mapping[str, Collection[str]]) -> Mapping[str, Enrichment]:
+        """Return what these feeds say of the vulnerabilities, which are named block by block."""
+
+    def save(self, feed: str, blocks: Mapping[str, Mapping[str, Enrichment]]) -> None:
+        """Store what the feed says of the vulnerabilities in the blocks; an empty block is deleted."""
 
 
 class Feeds(Protocol):

@@ -17,12 +17,13 @@ from typing import BinaryIO
 from eclair import feeds as sources
 from eclair.amend import Each
 from eclair.collect import Collected, anew, collect
+from eclair.enrich import load_enrichments
 from eclair.errors import BadInput, EclairError, NotFound
-from eclair.feeds import Document, Feed, Incremental, Part, Selective
+from eclair.feeds import Document, Enriching, Feed, Incremental, Part, Selective
 from eclair.health import SHRINK
 from eclair.load import Loading, Tally, TooMuchGone, load_steps, load_whole
 from eclair.model import FeedPart, Fingerprint, Lease, NotifyRequest, PackageKey, RefreshRequest, Said
-from eclair.ports import Advisories, Clock, Documents, Feeds, Images, Queues
+from eclair.ports import Advisories, Clock, Documents, Enrichments, Feeds, Images, Queues
 
 LEASE = 960.0
 """Seconds a lease lasts: longer than a Lambda function can run, so that no former holder still writes."""
@@ -59,7 +60,7 @@ class Refresh:
     """The use case over its ports.
 
     `wanted` limits the load to packages somebody asked about (`eclair scan`); then nothing is ever withdrawn. `shrink`
-    is the share of its rows that a part may lose at once.
+    is the share of its rows that a part may lose at once. Without `enrichments` feeds that enrich cannot be refreshed.
     """
 
     advisories: Advisories
@@ -71,6 +72,7 @@ class Refresh:
     each: Each = map
     wanted: Callable[[PackageKey], bool] | None = None
     shrink: float = SHRINK
+    enrichments: Enrichments | None = None
     catalogue: Callable[[], Mapping[str, Feed]] = sources.load
 
     def __call__(self, request: RefreshRequest, *, remaining: Callable[[], float] = lambda: inf) -> Refreshed | None:
@@ -158,12 +160,20 @@ class _Run:
             tally=self._tally,
         )
         revision = _revision(collected.fingerprints)
-        if isinstance(self._feed, Incremental):
+        if isinstance(self._feed, Enriching):
+            said = self._feed.enrich(collected.part, collected.streams)
+            load_enrichments(loading, said, self._enrichments())
+        elif isinstance(self._feed, Incremental):
             self._tally.rows = self._stored.rows
             steps = self._feed.changes(collected.part, collected.streams, self._stored.cursor, self._open, revision)
             load_steps(loading, steps, self._passed)
         else:
             load_whole(loading, self._said(collected, revision))
+
+    def _enrichments(self) -> Enrichments:
+        if self._refresh.enrichments is None:
+            raise BadInput(f"feed {self._feed.name} enriches, and there is no store for that")
+        return self._refresh.enrichments
 
     def _said(self, collected: Collected, revision: str) -> Iterator[Said]:
         wanted = self._refresh.wanted

@@ -9,7 +9,7 @@ import base64
 import binascii
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from math import inf
 from typing import Final, TypeVar
@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 import orjson
 
 from eclair import ecosystems, feeds
+from eclair.enrich import known_of
 from eclair.errors import BadRequest, NotFound
 from eclair.explain import (
     Bearing,
@@ -32,9 +33,13 @@ from eclair.explain import (
 from eclair.health import FeedList, FeedReport, feed_list, feed_report, standing
 from eclair.model import (
     CoverageState,
+    CvssScore,
     Digest,
     Distribution,
     Effect,
+    Enrichment,
+    Exploitation,
+    ExploitProbability,
     Feature,
     FeatureId,
     FeedPart,
@@ -58,7 +63,7 @@ from eclair.model import (
     Statement,
     Verdict,
 )
-from eclair.ports import Advisories, Clock, Feeds, Images, Layers, Sets
+from eclair.ports import Advisories, Clock, Enrichments, Feeds, Images, Layers, Sets
 from eclair.verdict import HIDING, SHOWN, key_ranges, shown, worst
 
 DEFAULT_LIMIT = 100
@@ -131,7 +136,11 @@ class ImagePackage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One vulnerability of one package of an image, as its verdict says."""
+    """One vulnerability of one package of an image, as its verdict says.
+
+    Beside the verdict: its CVSS base score by NVD, since when it is known to be exploited (CISA KEV), and how likely
+    that is in the next 30 days (EPSS); None where no feed that is loaded says it.
+    """
 
     vulnerability: str
     advisories: tuple[str, ...]
@@ -153,6 +162,9 @@ class Finding:
     feed: str
     confidence: str
     marks: tuple[Mark, ...]
+    cvss: float | None = None
+    exploited: str | None = None
+    epss: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -606,6 +618,9 @@ class VulnerabilityReport:
     """A page of what feeds say of a vulnerability."""
 
     vulnerability: str
+    cvss: CvssScore | None
+    exploited: Exploitation | None
+    probability: ExploitProbability | None
     statements: tuple[StatementReport, ...]
     next: str | None = None
 
@@ -654,6 +669,7 @@ class Report:
     sets: Sets
     advisories: Advisories
     feeds: Feeds
+    enrichments: Enrichments
     clock: Clock
     feeds_in_use: frozenset[str] = frozenset()
 
@@ -691,7 +707,9 @@ class Report:
             self.clock(),
             all_states=all_states,
         )
-        return _cut(built, image, tuple(ordered), page)
+        cut = _cut(built, image, tuple(ordered), page)
+        known = self._known(finding.vulnerability for finding in cut.findings)
+        return replace(cut, findings=tuple(_enriched(finding, known) for finding in cut.findings))
 
     def _judged(self, sets: Iterable[PackageSet]) -> Iterator[tuple[SetId, tuple[Verdict, ...]]]:
         for package_set in sets:
@@ -757,9 +775,18 @@ class Report:
         found = _fill(_paged(lambda at, size: self.advisories.about(name, page=at, limit=size)), page, _limited(limit))
         if not found.items and page is None:
             raise NotFound(f"no feed that is loaded says anything of {name}: see /feeds for what is loaded")
+        known = self._known([name]).get(name, Enrichment())
         return VulnerabilityReport(
-            vulnerability=name, statements=tuple(map(_statement_report, found.items)), next=found.next
+            vulnerability=name,
+            cvss=known.cvss,
+            exploited=known.exploited,
+            probability=known.probability,
+            statements=tuple(map(_statement_report, found.items)),
+            next=found.next,
         )
+
+    def _known(self, vulnerabilities: Iterable[str]) -> Mapping[str, Enrichment]:
+        return known_of(self.enrichments, feeds.enriching(), vulnerabilities)
 
     def explain(self, digest: Digest, vulnerability: str, *, at: float | None = None) -> Explanation:
         """Explain why an image is affected by a vulnerability or not, now or as was known at a moment.
@@ -1107,6 +1134,19 @@ def _fill(fetch: Fetch[T], page: str | None, limit: int) -> Page[T]:
         found.extend(items)
         size += len(orjson.dumps(items))
     return Page(items=tuple(found), next=place.token if place else None)
+
+
+def _enriched(finding: Finding, known: Mapping[str, Enrichment]) -> Finding:
+    """Return the finding with what is known of its vulnerability beside the advisories."""
+    said = known.get(finding.vulnerability)
+    if said is None:
+        return finding
+    return replace(
+        finding,
+        cvss=said.cvss.score if said.cvss else None,
+        exploited=said.exploited.added if said.exploited else None,
+        epss=said.probability.score if said.probability else None,
+    )
 
 
 def _cut(built: ImageReport, image: Image, memberships: tuple[Membership, ...], page: str | None) -> StoredImageReport:

@@ -17,19 +17,21 @@ from moto.core.botocore_stubber import BotocoreStubber
 
 from eclair.adapters.dynamodb import Table
 from eclair.adapters.dynamodb_advisories import DynamoAdvisories
+from eclair.adapters.dynamodb_enrichments import DynamoEnrichments
 from eclair.adapters.dynamodb_feeds import DynamoFeeds
 from eclair.adapters.dynamodb_images import DynamoImages, DynamoLayers
 from eclair.adapters.dynamodb_notices import DynamoNotices
 from eclair.adapters.dynamodb_sets import DynamoSets
 from eclair.adapters.memory import (
     MemoryAdvisories,
+    MemoryEnrichments,
     MemoryFeeds,
     MemoryImages,
     MemoryLayers,
     MemoryNotices,
     MemorySets,
 )
-from eclair.ports import Advisories, Feeds, Images, Layers, Notices, Sets
+from eclair.ports import Advisories, Enrichments, Feeds, Images, Layers, Notices, Sets
 from tests.adapters.dynamodb_local import absence, endpoint
 
 REGION = "eu-west-1"
@@ -44,6 +46,7 @@ class Stores:
     sets: Sets
     notices: Notices
     advisories: Advisories
+    enrichments: Enrichments
     feeds: Feeds
 
 
@@ -54,6 +57,7 @@ def in_memory() -> Stores:
         sets=MemorySets(),
         notices=MemoryNotices(),
         advisories=MemoryAdvisories(),
+        enrichments=MemoryEnrichments(),
         feeds=MemoryFeeds(),
     )
 
@@ -65,6 +69,7 @@ def in_dynamodb(index: Table, advisories: Table) -> Stores:
         sets=DynamoSets(index),
         notices=DynamoNotices(index),
         advisories=DynamoAdvisories(advisories),
+        enrichments=DynamoEnrichments(advisories),
         feeds=DynamoFeeds(advisories),
     )
 

@@ -13,6 +13,7 @@ from eclair.model import (
     Begun,
     Delta,
     Digest,
+    Enrichment,
     Feature,
     FeatureId,
     FeedPart,
@@ -343,6 +344,25 @@ class MemoryAdvisories:
     def before(self, statement: Statement) -> tuple[Statement, ...]:
         rows = self.history.get(statement.key, {})
         return tuple(rows[seq] for seq in sorted(rows) if seq < statement.seq)
+
+
+@dataclass(slots=True)
+class MemoryEnrichments:
+    """`Enrichments` in memory."""
+
+    blocks: dict[tuple[str, str], Mapping[str, Enrichment]] = field(default_factory=dict)
+
+    def of(self, feeds: Collection[str], blocks: Mapping[str, Collection[str]]) -> Mapping[str, Enrichment]:
+        found: dict[str, Enrichment] = {}
+        for feed in sorted(feeds):
+            for block, wanted in blocks.items():
+                said = self.blocks.get((feed, block), {})
+                found |= {name: found.get(name, Enrichment()).with_(said[name]) for name in wanted if name in said}
+        return found
+
+    def save(self, feed: str, blocks: Mapping[str, Mapping[str, Enrichment]]) -> None:
+        for block, said in blocks.items():
+            self.blocks[feed, block] = said
 
 
 @dataclass(slots=True)

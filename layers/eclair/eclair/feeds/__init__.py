@@ -13,7 +13,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import BinaryIO, Protocol, runtime_checkable
 
-from eclair.model import AdvisoryStatements, PackageKey, Said, Unread
+from eclair.model import AdvisoryStatements, Enrichment, PackageKey, Said, Unread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,12 +122,25 @@ class Incremental(Protocol):
         """
 
 
+@runtime_checkable
+class Enriching(Protocol):
+    """A feed that says nothing of packages, but what is known of vulnerabilities; its `parse` is not used."""
+
+    def enrich(self, part: Part, documents: Sequence[BinaryIO]) -> Iterator[tuple[str, Enrichment]]:
+        """Yield what the part's documents say, vulnerability by vulnerability. Raises `BadFeed`."""
+
+
 @cache
 def load() -> Mapping[str, Feed]:
     """Return the feeds by name."""
     modules = (import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__))
     found: list[Feed] = [module.FEED for module in modules]
     return {feed.name: feed for feed in found}
+
+
+def enriching() -> tuple[str, ...]:
+    """Return the names of the feeds that tell what is known of vulnerabilities."""
+    return tuple(sorted(name for name, feed in load().items() if isinstance(feed, Enriching)))
 
 
 def authority(namespace: str) -> tuple[Feed, str] | None:
