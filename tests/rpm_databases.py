@@ -6,7 +6,7 @@ import struct
 import zlib
 from collections.abc import Mapping, Sequence
 
-from eclair.rpmdb import header as tags
+from eclair.packages.rpmdb import header as tags
 
 Value = str | int | Sequence[str] | Sequence[int]
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import zstandard
 
+from eclair.image.oci import CHUNKED_DIGEST, CHUNKED_POSITION, ESTARGZ_DIGEST
 from eclair.model import Digest, LayerReference
-from eclair.oci import CHUNKED_DIGEST, CHUNKED_POSITION, ESTARGZ_DIGEST
 
 CHUNK = 4 * 1024**2
 KINDS = {

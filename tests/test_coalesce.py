@@ -15,8 +15,8 @@ from eclair import coalesce as coalescing
 from eclair import ecosystems
 from eclair.coalesce import Contents, coalesce, package_sets
 from eclair.errors import LimitExceeded
-from eclair.filesystem import read_layer
-from eclair.interest import Readers
+from eclair.image.filesystem import read_layer
+from eclair.image.interest import Readers
 from eclair.model import Digest, Interest, Inventory, Layer, Package
 from tests.tars import END, directory, link, member, reference
 

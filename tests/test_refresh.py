@@ -9,10 +9,11 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from eclair import load
 from eclair.adapters.memory import MemoryAdvisories, MemoryFeeds, MemoryImages, MemoryQueues
+from eclair.advisories.records import advisory_statements, package_statements
 from eclair.errors import BadFeed, BadInput, NotFound, Unavailable
 from eclair.feeds import Document, Feed, Index, Open, Part, Step
+from eclair.loading import load
 from eclair.model import (
     Digest,
     Effect,
@@ -32,7 +33,6 @@ from eclair.model import (
     Unread,
 )
 from eclair.ports import Fetched
-from eclair.records import advisory_statements, package_statements
 from eclair.refresh import FEW, Refresh, Refreshed
 from eclair.verdict import key_ranges
 

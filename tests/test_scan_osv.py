@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from eclair import cli
-from tests.archives import Record, entry, record, tarred, until, zipped
+from tests.packed import Record, entry, record, tarred, until, zipped
 
 OSV = "osv-vulnerabilities.storage.googleapis.com"
 UBUNTU = "security-metadata.canonical.com/osv/osv-all.tar.xz"

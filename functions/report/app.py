@@ -11,8 +11,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from eclair.adapters.api import answer, resolver
 from eclair.application import on_aws
 from eclair.errors import BadRequest
+from eclair.image.reference import parse_digest
 from eclair.model import Digest, Repository
-from eclair.reference import parse_digest
 from eclair.report import DEFAULT_LIMIT, MAX_LIMIT, Report
 
 logger = Logger()

@@ -15,10 +15,10 @@ import pytest
 from eclair import ecosystems
 from eclair.adapters.archive import OpenArchive, open_archive
 from eclair.errors import BadImage, BadReference, DigestMismatch, EclairError, LimitExceeded, NotFound
-from eclair.filesystem import read_layer
-from eclair.interest import Readers
+from eclair.image.filesystem import read_layer
+from eclair.image.interest import Readers
+from eclair.image.reference import ArchiveReference, parse
 from eclair.model import Digest, Index, Interest, Inventory, Layer, Manifest
-from eclair.reference import ArchiveReference, parse
 
 ANALYSERS = ecosystems.readers()
 STATUS = b"Package: apt\nStatus: install ok installed\nVersion: 2.6.1\nArchitecture: amd64\nMaintainer: APT\n\n"

@@ -24,8 +24,8 @@ from eclair.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
-from eclair.filesystem import read_layer
-from eclair.interest import Readers
+from eclair.image.filesystem import read_layer
+from eclair.image.interest import Readers
 from eclair.model import Artifact, Digest, Index, LayerReference, Manifest, Repository
 from tests.adapters import registry_server
 from tests.adapters.registry_server import Faults, Login, Registry

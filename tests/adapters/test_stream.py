@@ -12,8 +12,8 @@ from moto import mock_aws
 from eclair.adapters.dynamodb import Table
 from eclair.adapters.dynamodb_advisories import DynamoAdvisories
 from eclair.adapters.stream import NOTHING, statement_change
-from eclair.amend import Amend
 from eclair.errors import BadRequest
+from eclair.loading.amend import Amend
 from eclair.model import Amendment, StatementChange
 from tests.adapters.contract.conftest import new_table
 from tests.adapters.contract.test_advisories import ALL, said

@@ -25,8 +25,8 @@ from tempfile import gettempdir
 import orjson
 
 from eclair import feeds
+from eclair.advisories.json_stream import members
 from eclair.feeds import Following, Incremental, Part
-from eclair.json_stream import members
 from eclair.model import Unread
 
 ROOT = Path(__file__).parent.parent.parent

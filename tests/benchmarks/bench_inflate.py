@@ -33,9 +33,9 @@ from isal import igzip_lib
 from eclair import ecosystems
 from eclair.adapters.archive import open_archive
 from eclair.coalesce import coalesce
-from eclair.filesystem import read_layer
+from eclair.image.filesystem import read_layer
+from eclair.image.reference import ArchiveReference, Transport
 from eclair.model import Digest, Layer, LayerReference, Manifest
-from eclair.reference import ArchiveReference, Transport
 
 ROOT = Path(__file__).parent.parent.parent
 IMAGES = Path(os.environ.get("ECLAIR_SHARED_DATA", ROOT.parent / "shared" / "data")) / "images"

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from eclair import ecosystems
 from eclair.adapters.archive import open_archive
-from eclair.bytestream import ByteStream
-from eclair.inflate import inflated
+from eclair.archives.bytestream import ByteStream
+from eclair.archives.inflate import inflated
+from eclair.image.partial import read_by_parts
+from eclair.image.reference import ArchiveReference, Transport
 from eclair.model import Manifest
-from eclair.partial import read_by_parts
-from eclair.reference import ArchiveReference, Transport
 from tests.seekable import estargz
 
 ROOT = Path(__file__).parent.parent.parent

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from eclair.ecosystems.conda import ECOSYSTEM
 from eclair.errors import BadDatabase
-from eclair.interest import Readers
+from eclair.image.interest import Readers
 from eclair.model import Inventory, Package
 
 NAME = "_libgcc_mutex-0.1-main.json"

@@ -9,8 +9,8 @@ import pytest
 from eclair.errors import BadFeed
 from eclair.feeds.alma import FEED
 from eclair.model import Said
-from tests.archives import BAD_ARCHIVES, entry, record, until, zipped
 from tests.feeds.said import outline, statements
+from tests.packed import BAD_ARCHIVES, entry, record, until, zipped
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "feeds" / "alma"
 

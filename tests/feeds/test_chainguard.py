@@ -8,8 +8,8 @@ import pytest
 from eclair.errors import BadFeed
 from eclair.feeds.chainguard import FEED
 from eclair.model import Said
-from tests.archives import BAD_ARCHIVES
 from tests.feeds.said import outline, statements
+from tests.packed import BAD_ARCHIVES
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "feeds" / "chainguard"
 PARTS = {part.name: part for part in FEED.parts}

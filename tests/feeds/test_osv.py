@@ -12,14 +12,15 @@ from typing import Any
 
 import pytest
 
-from eclair import bundle, ecosystems
+from eclair import ecosystems
+from eclair.advisories import bundle
 from eclair.errors import BadFeed, BadVersion
 from eclair.feeds.osv import FEED, LANGUAGES
 from eclair.model import UNREADABLE, AdvisoryStatements, Feature, Mark, Said, Severity, Statement
 from eclair.verdict import verdicts
-from tests.archives import BAD_ARCHIVES, Record, entry, record, until, zipped
 from tests.feeds.said import outline, statements
 from tests.osv_oracle import bounds, is_vulnerable
+from tests.packed import BAD_ARCHIVES, Record, entry, record, until, zipped
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "feeds" / "osv"
 PARTS = {part.name: part for part in FEED.parts}

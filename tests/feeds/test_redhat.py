@@ -19,8 +19,8 @@ from eclair.feeds import Document, Step, redhat
 from eclair.feeds.redhat import FEED, FOLDER, RedHat
 from eclair.model import AdvisoryStatements, RefreshRequest, Unread
 from eclair.refresh import Refresh
+from tests.advisories.test_redhat_vex import MAIN, vex
 from tests.feeds.said import outline
-from tests.test_redhat_vex import MAIN, vex
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "feeds" / "redhat"
 RED_HAT = RedHat()

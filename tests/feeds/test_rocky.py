@@ -11,8 +11,8 @@ import pytest
 from eclair.errors import BadFeed
 from eclair.feeds.rocky import FEED
 from eclair.model import Said
-from tests.archives import BAD_ARCHIVES, entry, record, until, zipped
 from tests.feeds.said import outline, statements
+from tests.packed import BAD_ARCHIVES, entry, record, until, zipped
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "feeds" / "rocky"
 

@@ -11,8 +11,8 @@ import pytest
 from eclair.errors import BadFeed
 from eclair.feeds.ubuntu import FEED, MAINTENANCE_ENDS
 from eclair.model import Said, Unread
-from tests.archives import BAD_ARCHIVES, Record, entry, record, tarred, until
 from tests.feeds.said import outline, statements
+from tests.packed import BAD_ARCHIVES, Record, entry, record, tarred, until
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "feeds" / "ubuntu"
 UNFIXED = ({"introduced": "0"},)

@@ -18,7 +18,7 @@ from typing import Final
 
 import zstandard
 
-from eclair.filesystem import Limits
+from eclair.image.filesystem import Limits
 from tests.tars import END, directory, link, member, pax, raw, record
 
 STATUS: Final = b"Package: sentinel\nStatus: install ok installed\nVersion: 1\nArchitecture: all\n\n"

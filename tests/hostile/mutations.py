@@ -12,7 +12,7 @@ import zstandard
 from eclair import ecosystems
 from eclair.coalesce import coalesce
 from eclair.errors import BadImage
-from eclair.filesystem import Limits, read_layer
+from eclair.image.filesystem import Limits, read_layer
 from tests.hostile.layers import cases
 from tests.tars import reference
 

@@ -10,7 +10,7 @@ import pytest
 from eclair import ecosystems
 from eclair.coalesce import coalesce
 from eclair.errors import BadImage
-from eclair.filesystem import read_layer
+from eclair.image.filesystem import read_layer
 from eclair.model import Layer
 from tests.hostile.layers import GOOD, Case, cases
 from tests.hostile.mutations import mutations, survive

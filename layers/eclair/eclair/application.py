@@ -26,8 +26,8 @@ from eclair.adapters.memory import (
     MemorySets,
     MemoryTopic,
 )
-from eclair.filesystem import read_layer
 from eclair.health import SHRINK
+from eclair.image.filesystem import read_layer
 from eclair.model import Layer, LayerReference
 from eclair.ports import (
     Advisories,
@@ -379,7 +379,7 @@ def _read_layer(
 
 
 def _read_by_parts(part: Callable[[int, int], bytes], reference: LayerReference) -> Layer | None:
-    from eclair.partial import read_by_parts
+    from eclair.image.partial import read_by_parts
 
     return read_by_parts(part, reference, ecosystems.readers())
 

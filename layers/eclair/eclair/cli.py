@@ -17,8 +17,8 @@ from eclair.adapters.archive import OpenArchive, open_archive
 from eclair.adapters.documents import CachedDocuments, documents
 from eclair.application import cache_folder, on_aws
 from eclair.errors import BadInput, EclairError, NotFound
+from eclair.image.reference import ArchiveReference, parse
 from eclair.model import CoverageState, Platform, Repository, Severity
-from eclair.reference import ArchiveReference, parse
 from eclair.report import ExplainedPackage, ImageReport
 from eclair.scan import Scan
 from eclair.vercmp import compare_lines

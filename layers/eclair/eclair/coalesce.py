@@ -13,14 +13,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 
-from eclair import distribution, ecosystems, links, path_list
+from eclair import distribution, ecosystems
 from eclair.ecosystems import Hinted
 from eclair.errors import LimitExceeded
-from eclair.filesystem import renamed
-from eclair.interest import Readers
+from eclair.image import links, path_list
+from eclair.image.filesystem import renamed
+from eclair.image.interest import Readers
+from eclair.image.ownership import owners
+from eclair.image.tree import Tree
 from eclair.model import Distribution, Inventory, Layer, Link, Package, PackageSet, SetId, SetReference
-from eclair.ownership import owners
-from eclair.tree import Tree
 
 _Identity = tuple[str, str, str, str]
 _Problem = tuple[str, str]

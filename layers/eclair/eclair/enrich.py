@@ -10,8 +10,8 @@ from dataclasses import astuple
 from hashlib import blake2b
 from typing import Final
 
-from eclair.amend import batched
-from eclair.load import Loading, TooMuchGone
+from eclair.loading.amend import batched
+from eclair.loading.load import Loading, TooMuchGone
 from eclair.model import Begun, Enrichment
 from eclair.ports import Enrichments
 

@@ -16,8 +16,8 @@ from typing import Final
 import orjson
 
 from eclair.errors import BadReference, BadRequest, Forbidden, NotFound
+from eclair.image.reference import ArchiveReference, is_digest, parse, parse_digest, parse_repository
 from eclair.model import Digest, Hint, HintKind, Repository
-from eclair.reference import ArchiveReference, is_digest, parse, parse_digest, parse_repository
 
 MAX_BODY = 1_000_000
 """Bytes of a webhook body that we read."""

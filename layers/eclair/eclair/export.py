@@ -8,9 +8,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from eclair.collect import anew, collect
 from eclair.errors import EclairError, NotFound
 from eclair.feeds import Document, Feed, Incremental, Part
+from eclair.loading.collect import anew, collect
 from eclair.ports import Documents, Mirror
 
 

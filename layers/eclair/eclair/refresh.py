@@ -15,13 +15,13 @@ from math import inf
 from typing import BinaryIO
 
 from eclair import feeds as sources
-from eclair.amend import Each
-from eclair.collect import Collected, anew, collect
 from eclair.enrich import load_enrichments
 from eclair.errors import BadInput, EclairError, NotFound
 from eclair.feeds import Document, Enriching, Feed, Incremental, Part, Selective
 from eclair.health import SHRINK
-from eclair.load import Loading, Tally, TooMuchGone, load_steps, load_whole
+from eclair.loading.amend import Each
+from eclair.loading.collect import Collected, anew, collect
+from eclair.loading.load import Loading, Tally, TooMuchGone, load_steps, load_whole
 from eclair.model import FeedPart, Fingerprint, Lease, NotifyRequest, PackageKey, RefreshRequest, Said
 from eclair.ports import Advisories, Clock, Documents, Enrichments, Feeds, Images, Queues
 

@@ -23,7 +23,7 @@ from spdx_tools.spdx.model.relationship import Relationship, RelationshipType
 from spdx_tools.spdx.model.spdx_no_assertion import SpdxNoAssertion
 from spdx_tools.spdx.writer.json.json_writer import write_document_to_stream
 
-from eclair.reference import Transport
+from eclair.image.reference import Transport
 from eclair.report import ImagePackage, ImageReport
 
 TOOL = "eclair"

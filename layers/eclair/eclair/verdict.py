@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import lru_cache, partial
 
-from eclair import ecosystems, release_marks
+from eclair import ecosystems
 from eclair.ecosystems import Ecosystem, key_or_unreadable
 from eclair.errors import BadVersion
 from eclair.model import (
@@ -27,6 +27,7 @@ from eclair.model import (
     Statement,
     Verdict,
 )
+from eclair.packages import release_marks
 
 FIRST = b"\x00"
 """A lower bound below every key."""
@@ -139,7 +140,7 @@ def _words(version: str, context: str, arch: str) -> frozenset[str]:
     """Return the words that place a feature in a stream.
 
     They are those of its context (`module:nodejs:18`, `repository:ID`, `pro`), of the minor release that a repository
-    is for, those in its version (see `eclair.release_marks`), and its architecture.
+    is for, those in its version (see `packages.release_marks`), and its architecture.
     """
     told = context.split()
     repositories = (word.removeprefix(_REPOSITORY) for word in told if word.startswith(_REPOSITORY))

@@ -21,12 +21,14 @@ from stat import S_ISREG
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, Final, Protocol, cast
 
-from eclair import oci, tar
-from eclair.bytestream import ByteStream, blocks_of
-from eclair.content import Spooled
+from eclair.archives import tar
+from eclair.archives.bytestream import ByteStream, blocks_of
+from eclair.archives.inflate import READ_SIZE, inflated
 from eclair.errors import BadImage, BadReference, Forbidden, LimitExceeded, NotFound
-from eclair.inflate import READ_SIZE, inflated
-from eclair.interest import Readers
+from eclair.image import oci
+from eclair.image.content import Spooled
+from eclair.image.interest import Readers
+from eclair.image.reference import ArchiveReference, Transport, is_digest, parse_digest
 from eclair.model import (
     Artifact,
     Descriptor,
@@ -38,7 +40,6 @@ from eclair.model import (
     Repository,
 )
 from eclair.ports import Registry
-from eclair.reference import ArchiveReference, Transport, is_digest, parse_digest
 
 PLAIN_LAYER: Final = "application/vnd.oci.image.layer.v1.tar"
 

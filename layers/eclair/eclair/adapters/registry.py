@@ -14,7 +14,6 @@ from urllib.parse import urljoin
 
 import orjson
 
-from eclair import oci
 from eclair.adapters.registry_client import (
     TRANSPORT_ERRORS,
     CredentialProvider,
@@ -24,9 +23,10 @@ from eclair.adapters.registry_client import (
     anonymous,
 )
 from eclair.errors import BadImage, BadReference, LimitExceeded, NotFound, Unavailable
+from eclair.image import oci
+from eclair.image.reference import is_digest, parse_digest, parse_repository
 from eclair.model import Artifact, Descriptor, Digest, Index, LayerReference, Manifest, Repository
 from eclair.ports import Clock
-from eclair.reference import is_digest, parse_digest, parse_repository
 
 _ACCEPT: Final = ", ".join(oci.MEDIA_TYPES)
 _PAGE: Final = 1000

@@ -10,7 +10,7 @@ from typing import BinaryIO, Final, Protocol, runtime_checkable
 
 from eclair import distribution
 from eclair.errors import BadVersion
-from eclair.interest import Readers
+from eclair.image.interest import Readers
 from eclair.model import LAYER_VERSION, UNREADABLE, Distribution, Feature, Interest, Inventory, Layer, Package
 
 

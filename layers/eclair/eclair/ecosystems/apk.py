@@ -18,11 +18,11 @@ from typing import BinaryIO, Final
 
 from eclair.ecosystems import Ecosystem
 from eclair.errors import BadInput, BadVersion
-from eclair.faults import Faults
 from eclair.model import Distribution, Feature, Interest, Inventory, Package, Source
-from eclair.os_package import FileList, namespace_among, os_purl, source_feature, text
-from eclair.paragraphs import Paragraph, read_paragraphs
-from eclair.version_key import LONGEST, number, quoted
+from eclair.packages.faults import Faults
+from eclair.packages.os_package import FileList, namespace_among, os_purl, source_feature, text
+from eclair.packages.paragraphs import Paragraph, read_paragraphs
+from eclair.versions.version_key import LONGEST, number, quoted
 
 _INTEREST: Final = Interest(
     paths=frozenset(("lib/apk/db/installed", "usr/lib/apk/db/installed", "var/lib/apk/db/installed"))

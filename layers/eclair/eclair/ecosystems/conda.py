@@ -11,10 +11,10 @@ from typing import BinaryIO, Final
 
 from eclair.ecosystems import Ecosystem
 from eclair.errors import BadVersion
-from eclair.json_document import read_json_object
-from eclair.language_package import language_purl, word
 from eclair.model import Distribution, Feature, Interest, Inventory, Package
-from eclair.version_key import quoted
+from eclair.packages.json_document import read_json_object
+from eclair.packages.language_package import language_purl, word
+from eclair.versions.version_key import quoted
 
 _FOLDER: Final = "conda-meta"
 _SUFFIX: Final = ".json"

@@ -16,11 +16,11 @@ from typing import BinaryIO, Final
 
 from eclair.ecosystems import Ecosystem
 from eclair.errors import BadDatabase, BadVersion
-from eclair.faults import Faults
-from eclair.json_document import read_json_object
-from eclair.language_package import language_features, language_purl, word
 from eclair.model import Distribution, Feature, Interest, Inventory, Package
-from eclair.version_key import LONGEST, number, quoted
+from eclair.packages.faults import Faults
+from eclair.packages.json_document import read_json_object
+from eclair.packages.language_package import language_features, language_purl, word
+from eclair.versions.version_key import LONGEST, number, quoted
 
 _DEPENDENCIES: Final = ".deps.json"
 _LOCK: Final = "packages.lock.json"

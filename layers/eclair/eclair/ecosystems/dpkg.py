@@ -15,14 +15,14 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import BinaryIO, Final
 
-from eclair import ubuntu_pro
 from eclair.ecosystems import Ecosystem
 from eclair.errors import BadInput, BadVersion
-from eclair.faults import Faults
 from eclair.model import Distribution, Feature, Interest, Inventory, Package, Source
-from eclair.os_package import FileList, lines, namespace_among, os_purl, source_feature, text
-from eclair.paragraphs import LARGEST, Paragraph, read_paragraphs
-from eclair.version_key import LONGEST, number, quoted
+from eclair.packages import ubuntu_pro
+from eclair.packages.faults import Faults
+from eclair.packages.os_package import FileList, lines, namespace_among, os_purl, source_feature, text
+from eclair.packages.paragraphs import LARGEST, Paragraph, read_paragraphs
+from eclair.versions.version_key import LONGEST, number, quoted
 
 _STATUS: Final = "var/lib/dpkg/status"
 _STATUS_D: Final = "var/lib/dpkg/status.d/"

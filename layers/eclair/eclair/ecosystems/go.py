@@ -1,7 +1,7 @@
 """Which modules is a Go program built of, and which of two module versions is newer?
 
-Format: see `eclair.go_build_info`. The standard library is the module `stdlib` and its versions are the releases of Go,
-as in Go's vulnerability database. Order: see `eclair.semver`; a release is written `go1.21.5` or `go1.22rc1`, and what
+Format: see `go_build_info`. The standard library is the module `stdlib` and its versions are the releases of Go,
+as in Go's vulnerability database. Order: see `semver`; a release is written `go1.21.5` or `go1.22rc1`, and what
 builders of Go add to it (`go1.21.5 X:boringcrypto`, `go1.22.1-1ubuntu1`) says nothing of the order.
 
 Before Go 1.24 a program built from a checkout has the version `(devel)`. Then the version is taken that the build gave
@@ -13,16 +13,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
-from eclair import semver
+from eclair.archives.random_access import Bytes
 from eclair.ecosystems import Ecosystem
 from eclair.errors import BadDatabase, BadInput
-from eclair.executable import MAGICS, executables
-from eclair.faults import Faults
-from eclair.go_build_info import SECTIONS, BuildInfo, Module, read_build_info
-from eclair.language_package import language_features, language_purl, word
 from eclair.model import Distribution, Feature, Interest, Inventory, Package
-from eclair.random_access import Bytes
-from eclair.version_key import LONGEST
+from eclair.packages.executable import MAGICS, executables
+from eclair.packages.faults import Faults
+from eclair.packages.go_build_info import SECTIONS, BuildInfo, Module, read_build_info
+from eclair.packages.language_package import language_features, language_purl, word
+from eclair.versions import semver
+from eclair.versions.version_key import LONGEST
 
 _STANDARD_LIBRARY: Final = "stdlib"
 _DEVELOPMENT: Final = "(devel)"

@@ -7,10 +7,10 @@ release of Erlang does not say which of its applications come from Hex.
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
-from eclair import semver
 from eclair.ecosystems import Ecosystem
-from eclair.language_package import language_features, language_purl
 from eclair.model import Distribution, Feature, Interest, Inventory, Package
+from eclair.packages.language_package import language_features, language_purl
+from eclair.versions import semver
 
 _INTEREST: Final = Interest()
 

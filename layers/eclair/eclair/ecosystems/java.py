@@ -1,8 +1,8 @@
 """What Java archives are installed, and which of two Maven versions is newer?
 
-Formats: see `eclair.jar` and `eclair.zip_archive`. An archive within another has both names, as syft writes them:
+Formats: see `packages.jar` and `archives.zip_archive`. An archive within another has both names, as syft writes them:
 `app.war:WEB-INF/lib/x.jar`. A package is named `group:artifact`, or `artifact` where nothing tells the group, which is
-then matched under `?:artifact`, with what is said of the one group that has it. Order: see `eclair.maven_version`.
+then matched under `?:artifact`, with what is said of the one group that has it. Order: see `versions.maven_version`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import BinaryIO, Final
 
-from eclair import maven_version
+from eclair.archives.random_access import Bytes
+from eclair.archives.zip_archive import MAGIC, Archive, Budget, Entry
 from eclair.ecosystems import Ecosystem
 from eclair.errors import BadDatabase, BadInput
-from eclair.faults import Faults
-from eclair.jar import MANIFEST, POM_PROPERTIES, Coordinates, own_coordinates, read_manifest, read_properties
-from eclair.language_package import language_features, language_purl, word
 from eclair.model import Distribution, Feature, Interest, Inventory, Package
-from eclair.random_access import Bytes
-from eclair.zip_archive import MAGIC, Archive, Budget, Entry
+from eclair.packages.faults import Faults
+from eclair.packages.jar import MANIFEST, POM_PROPERTIES, Coordinates, own_coordinates, read_manifest, read_properties
+from eclair.packages.language_package import language_features, language_purl, word
+from eclair.versions import maven_version
 
 _JARS: Final = (".jar", ".war", ".ear")
 _ENDINGS: Final = (*_JARS, ".par", ".sar", ".nar", ".jpi", ".hpi", ".kar", ".far", ".lpkg")

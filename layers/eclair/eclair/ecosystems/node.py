@@ -15,13 +15,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
-from eclair import semver
 from eclair.ecosystems import Ecosystem
 from eclair.errors import BadVersion
-from eclair.json_document import read_json_object
-from eclair.language_package import language_features, language_purl, word
 from eclair.model import Distribution, Feature, Interest, Inventory, Package
-from eclair.version_key import LONGEST, quoted
+from eclair.packages.json_document import read_json_object
+from eclair.packages.language_package import language_features, language_purl, word
+from eclair.versions import semver
+from eclair.versions.version_key import LONGEST, quoted
 
 _FILE: Final = "package.json"
 _INTEREST: Final = Interest(names=frozenset((_FILE,)))

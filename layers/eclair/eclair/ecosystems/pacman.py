@@ -18,10 +18,10 @@ from typing import BinaryIO, Final
 
 from eclair.ecosystems import Ecosystem
 from eclair.errors import BadDatabase, BadInput, BadVersion
-from eclair.faults import Faults
 from eclair.model import Distribution, Feature, Interest, Inventory, Package, Source
-from eclair.os_package import FileList, lines, namespace_among, os_purl, source_and_binary_features, text
-from eclair.version_key import LONGEST, number, quoted
+from eclair.packages.faults import Faults
+from eclair.packages.os_package import FileList, lines, namespace_among, os_purl, source_and_binary_features, text
+from eclair.versions.version_key import LONGEST, number, quoted
 
 _FOLDER: Final = "var/lib/pacman/local/"
 _INTEREST: Final = Interest(names=frozenset(("desc", "files")))

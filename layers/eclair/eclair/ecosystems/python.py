@@ -17,13 +17,13 @@ from typing import BinaryIO, Final
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from eclair.archives.random_access import Bytes
+from eclair.archives.zip_archive import MAGIC, Archive, Budget
 from eclair.ecosystems import Ecosystem
 from eclair.errors import BadDatabase, BadVersion
-from eclair.language_package import language_features, language_purl, word
 from eclair.model import Distribution, Feature, Interest, Inventory, Package
-from eclair.random_access import Bytes
-from eclair.version_key import LONGEST, number, quoted
-from eclair.zip_archive import MAGIC, Archive, Budget
+from eclair.packages.language_package import language_features, language_purl, word
+from eclair.versions.version_key import LONGEST, number, quoted
 
 _METADATA: Final = (
     ".dist-info/METADATA",

@@ -1,6 +1,6 @@
 """What did rpm install, and which of two rpm versions is newer?
 
-Formats: the database of rpm with its three backends (`eclair.rpmdb`), at the places where distributions keep it, and
+Formats: the database of rpm with its three backends (`packages.rpmdb`), at the places where distributions keep it, and
 the lists that stand in for it in distroless images of Mariner and Azure Linux (`container-manifest-2`). Version order:
 `rpmvercmp` as rpm has it since 4.15 (https://rpm-software-management.github.io/rpm/manual/dependencies.html#versioning),
 of epoch, version and release in turn.
@@ -16,15 +16,23 @@ from typing import BinaryIO, Final
 
 from packageurl import PackageURL
 
-from eclair import repositories, rpmdb, sqlite
 from eclair.ecosystems import Ecosystem
 from eclair.errors import BadInput, BadVersion
-from eclair.faults import Faults
 from eclair.model import Distribution, Feature, Interest, Inventory, Package, Source
-from eclair.os_package import FileList, lines, namespace_among, qualifiers, release, source_and_binary_features, text
-from eclair.rpmdb import header as tags
-from eclair.rpmdb.header import Header
-from eclair.version_key import LONGEST, number, quoted
+from eclair.packages import repositories, rpmdb, sqlite
+from eclair.packages.faults import Faults
+from eclair.packages.os_package import (
+    FileList,
+    lines,
+    namespace_among,
+    qualifiers,
+    release,
+    source_and_binary_features,
+    text,
+)
+from eclair.packages.rpmdb import header as tags
+from eclair.packages.rpmdb.header import Header
+from eclair.versions.version_key import LONGEST, number, quoted
 
 _FOLDERS: Final = ("var/lib/rpm", "usr/lib/sysimage/rpm", "usr/share/rpm")
 _DATABASES: Final = frozenset(

@@ -15,9 +15,9 @@ from typing import BinaryIO, Final
 
 from eclair.ecosystems import Ecosystem
 from eclair.errors import BadDatabase, BadVersion
-from eclair.language_package import language_features, language_purl, word
 from eclair.model import Distribution, Feature, Interest, Inventory, Package
-from eclair.version_key import LONGEST, number, quoted
+from eclair.packages.language_package import language_features, language_purl, word
+from eclair.versions.version_key import LONGEST, number, quoted
 
 _SUFFIX: Final = ".gemspec"
 _FOLDER: Final = "specifications"

@@ -1,7 +1,7 @@
 """Which crates is a Rust program built of, and which of two crate versions is newer?
 
 Format: what cargo-auditable puts into the section `.dep-v0` of an executable, JSON compressed by zlib
-(https://github.com/rust-secure-code/cargo-auditable/blob/master/PARSING.md). Order: see `eclair.semver`.
+(https://github.com/rust-secure-code/cargo-auditable/blob/master/PARSING.md). Order: see `versions.semver`.
 
 Matched are crates of crates.io and those of the program's own folder, which are there, too, if the program is known (a
 build of wasmtime has wasmtime's advisories). A crate of a git repository or another registry may be anything: it counts
@@ -15,14 +15,14 @@ from typing import BinaryIO, Final
 
 import orjson
 
-from eclair import semver
+from eclair.archives.random_access import Bytes
 from eclair.ecosystems import Ecosystem
 from eclair.errors import BadDatabase, BadInput
-from eclair.executable import MAGICS, executables
-from eclair.faults import Faults
-from eclair.language_package import language_features, language_purl, word
 from eclair.model import Distribution, Feature, Interest, Inventory, Package
-from eclair.random_access import Bytes
+from eclair.packages.executable import MAGICS, executables
+from eclair.packages.faults import Faults
+from eclair.packages.language_package import language_features, language_purl, word
+from eclair.versions import semver
 
 _SECTION: Final = ".dep-v0"
 _INTEREST: Final = Interest(magics=MAGICS, sections=(_SECTION.encode(),))

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import BinaryIO, Final
 
-from eclair import osv, rebuild
+from eclair.advisories import osv, rebuild
+from eclair.advisories.support import in_support
 from eclair.feeds import Document, Feed, Part
 from eclair.model import Kind, PackageKey, Said
-from eclair.support import in_support
 
 URL: Final = "https://osv-vulnerabilities.storage.googleapis.com/AlmaLinux/all.zip"
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import BinaryIO, Final
 
+from eclair.advisories.json_stream import elements
+from eclair.advisories.records import Skipped, mapping, package_statements, sequence, text
 from eclair.errors import BadFeed
 from eclair.feeds import Document, Feed, Part
-from eclair.json_stream import elements
 from eclair.model import Effect, Kind, PackageKey, PackageStatements, Range, State, Statement, Unread
-from eclair.records import Skipped, mapping, package_statements, sequence, text
 
 SUPPORT_ENDS: Final[Mapping[str, date]] = {
     "3.2": date(2017, 5, 1),

@@ -1,6 +1,6 @@
 """What does Amazon say of the packages of Amazon Linux?
 
-Reads `updateinfo.xml` (see `eclair.updateinfo`) of the repositories: the core of each release, the extras of Amazon
+Reads `updateinfo.xml` (see `advisories.updateinfo`) of the repositories: the core of each release, the extras of Amazon
 Linux 2 (https://cdn.amazonlinux.com/2/extras-catalog.json lists their topics) and live patches of the kernel. A
 repository is found by its mirror list, that by `repomd.xml`. The repositories of x86_64 list the packages of all
 architectures; binary packages, only what is fixed.
@@ -12,14 +12,14 @@ from functools import lru_cache
 from typing import BinaryIO, Final
 from urllib.parse import urlsplit
 
-from eclair import updateinfo
-from eclair.compression import inflated
-from eclair.errata import Claim, Errata, Erratum, cves, severity
+from eclair.advisories import updateinfo
+from eclair.advisories.errata import Claim, Errata, Erratum, cves, severity
+from eclair.advisories.records import Skipped, mapping, sequence, text, words
+from eclair.advisories.support import in_support
+from eclair.archives.compression import inflated
 from eclair.errors import BadFeed
 from eclair.feeds import Document, Feed, Index, Part
 from eclair.model import Kind, PackageKey, Range, Said, State
-from eclair.records import Skipped, mapping, sequence, text, words
-from eclair.support import in_support
 
 CDN: Final = "https://cdn.amazonlinux.com"
 MIRROR_LIST: Final = "mirror.list"

@@ -8,12 +8,12 @@ Reads all groups (AVG) of the security tracker, https://security.archlinux.org/i
 from collections.abc import Iterator, Mapping, Sequence
 from typing import BinaryIO, Final
 
-from eclair.errata import Claim, Errata, Erratum, cves, severity
+from eclair.advisories.errata import Claim, Errata, Erratum, cves, severity
+from eclair.advisories.json_stream import elements
+from eclair.advisories.records import Skipped, mapping, sequence, text, words
 from eclair.errors import BadFeed
 from eclair.feeds import Document, Feed, Part
-from eclair.json_stream import elements
 from eclair.model import Kind, PackageKey, Range, Said, State
-from eclair.records import Skipped, mapping, sequence, text, words
 
 NAMESPACE: Final = "arch"
 

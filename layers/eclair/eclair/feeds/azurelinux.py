@@ -8,13 +8,13 @@ does, and `Not Applicable` where the package turned out not to be affected.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import BinaryIO, Final
 
-from eclair import oval
-from eclair.errata import Claim, Errata, Erratum, cves, severity
+from eclair.advisories import oval
+from eclair.advisories.errata import Claim, Errata, Erratum, cves, severity
+from eclair.advisories.records import Skipped, text, words
+from eclair.advisories.support import in_support
 from eclair.errors import BadFeed
 from eclair.feeds import Document, Feed, Part
 from eclair.model import Kind, PackageKey, Said, State
-from eclair.records import Skipped, text, words
-from eclair.support import in_support
 
 NAMESPACES: Final[Mapping[str, str]] = {
     "azurelinux:3.0": "azurelinux-3.0",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import BinaryIO, Final
 
-from eclair import osv
+from eclair.advisories import osv
 from eclair.feeds import Document, Feed, Part
 from eclair.model import Kind, PackageKey, Said
 

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import BinaryIO, Final, NamedTuple
 
+from eclair.advisories.json_stream import members
+from eclair.advisories.records import TEXT_LIMIT, Skipped, mapping, marks, package_statements, text, words
 from eclair.errors import BadFeed
 from eclair.feeds import Document, Feed, Part
-from eclair.json_stream import members
 from eclair.model import Effect, Kind, Mark, PackageKey, PackageStatements, Range, Severity, State, Statement, Unread
-from eclair.records import TEXT_LIMIT, Skipped, mapping, marks, package_statements, text, words
 
 RELEASES: Final[Mapping[str, str]] = {
     "jessie": "8",

@@ -9,11 +9,11 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import BinaryIO, Final
 
-from eclair.compression import inflated
+from eclair.advisories.records import Skipped, text
+from eclair.archives.compression import inflated
 from eclair.errors import BadFeed
 from eclair.feeds import Document, Feed, Part
 from eclair.model import Enrichment, ExploitProbability, Said
-from eclair.records import Skipped, text
 
 URL: Final = "https://epss.empiricalsecurity.com/epss_scores-current.csv.gz"
 

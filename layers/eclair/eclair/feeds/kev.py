@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import BinaryIO, Final
 
+from eclair.advisories.json_stream import elements
+from eclair.advisories.records import Skipped, mapping, text, words
 from eclair.errors import BadFeed
 from eclair.feeds import Document, Feed, Part
-from eclair.json_stream import elements
 from eclair.model import Enrichment, Exploitation, Said
-from eclair.records import Skipped, mapping, text, words
 
 URL: Final = "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json"
 BY_RANSOMWARE: Final = "Known"

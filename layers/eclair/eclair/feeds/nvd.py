@@ -7,12 +7,12 @@ https://csrc.nist.gov/schema/nvd/api/2.0/cve_api_json_2.0.schema), which NVD mak
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import BinaryIO, Final
 
-from eclair.compression import inflated
+from eclair.advisories.json_stream import elements
+from eclair.advisories.records import Skipped, mapping, sequence, text
+from eclair.archives.compression import inflated
 from eclair.errors import BadFeed
 from eclair.feeds import Document, Feed, Part
-from eclair.json_stream import elements
 from eclair.model import CvssScore, Enrichment, Said
-from eclair.records import Skipped, mapping, sequence, text
 
 FIRST_YEAR: Final = 2002
 """The file of this year has all ids before it, too."""

@@ -15,14 +15,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import BinaryIO, Final, NamedTuple
 
-from eclair import oval, release_marks
-from eclair.compression import inflated
-from eclair.errata import Claim, Errata, Erratum, cves, severity
+from eclair.advisories import oval
+from eclair.advisories.errata import Claim, Errata, Erratum, cves, severity
+from eclair.advisories.records import Skipped, text, words
+from eclair.advisories.support import in_support
+from eclair.archives.compression import inflated
 from eclair.errors import BadFeed
 from eclair.feeds import Document, Feed, Part
 from eclair.model import Kind, PackageKey, Range, Said, State
-from eclair.records import Skipped, text, words
-from eclair.support import in_support
+from eclair.packages import release_marks
 
 URL: Final = "https://linux.oracle.com/security/oval/com.oracle.elsa-all.xml.bz2"
 DISTRIBUTION: Final = "ol"

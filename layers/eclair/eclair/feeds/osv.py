@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import BinaryIO, Final, NamedTuple
 
-from eclair import osv
-from eclair.errata import severity
+from eclair.advisories import osv
+from eclair.advisories.errata import severity
 from eclair.feeds import Document, Feed, Part
 from eclair.model import Kind, Mark, PackageKey, Said, Severity
 

@@ -14,15 +14,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import BinaryIO, Final
 
-from eclair import oval
-from eclair.errata import Claim, Errata, Erratum, cves, severity
+from eclair.advisories import oval
+from eclair.advisories.errata import Claim, Errata, Erratum, cves, severity
+from eclair.advisories.json_stream import elements
+from eclair.advisories.rating import band
+from eclair.advisories.records import Skipped, mapping, text, words
+from eclair.advisories.support import in_support
 from eclair.errors import BadFeed
 from eclair.feeds import Document, Feed, Part
-from eclair.json_stream import elements
 from eclair.model import Kind, PackageKey, Range, Said, Severity, State
-from eclair.rating import band
-from eclair.records import Skipped, mapping, text, words
-from eclair.support import in_support
 
 METADATA: Final = "https://packages.broadcom.com/photon/photon_cve_metadata/cve_data_photon{release}.json"
 OVAL: Final = "https://packages.vmware.com/photon/photon_oval_definitions/com.vmware.phsa-photon{number}.xml"

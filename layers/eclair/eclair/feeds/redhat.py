@@ -1,12 +1,12 @@
 """What does Red Hat say of the packages of Red Hat Enterprise Linux?
 
-Reads its VEX documents, one per CVE, in the Common Security Advisory Framework (`eclair.csaf`):
+Reads its VEX documents, one per CVE, in the Common Security Advisory Framework (`advisories.csaf`):
 https://security.access.redhat.com/data/csaf/v2/vex/, described at
 https://redhatproductsecurity.github.io/security-data-guidelines/csaf-vex/. `archive_latest.txt` names an archive of all
 documents; `changes.csv` and `deletions.csv` say when each was changed or deleted, so that after a first load only those
 that changed are fetched.
 
-What a document says is read by `eclair.redhat_vex`. Red Hat's table of repositories and CPEs (`repository-to-cpe.json`)
+What a document says is read by `redhat_vex`. Red Hat's table of repositories and CPEs (`repository-to-cpe.json`)
 is not needed: the ids of the repositories of a minor release name it, and the main ones count for every image.
 """
 
@@ -17,13 +17,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import BinaryIO, Final, NamedTuple
 
-from eclair import bundle, errata
+from eclair.advisories import bundle, errata
+from eclair.advisories.records import Skipped, advisory_statements, words
+from eclair.advisories.redhat_vex import DISTRIBUTION, rows
+from eclair.advisories.support import in_support
 from eclair.errors import BadFeed, NotFound
 from eclair.feeds import Document, Feed, Open, Part, Step
 from eclair.model import AdvisoryStatements, Said, Unread
-from eclair.records import Skipped, advisory_statements, words
-from eclair.redhat_vex import DISTRIBUTION, rows
-from eclair.support import in_support
 
 FOLDER: Final = "https://security.access.redhat.com/data/csaf/v2/vex"
 

@@ -15,14 +15,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
-from eclair import oval
-from eclair.compression import inflated
-from eclair.errata import Claim, Errata, Erratum, cves, severity
+from eclair.advisories import oval
+from eclair.advisories.errata import Claim, Errata, Erratum, cves, severity
+from eclair.advisories.records import Skipped, text
+from eclair.advisories.support import in_support
+from eclair.archives.compression import inflated
 from eclair.errors import BadFeed
 from eclair.feeds import Document, Feed, Part
 from eclair.model import Kind, PackageKey, Range, Said, State
-from eclair.records import Skipped, text
-from eclair.support import in_support
 
 FOLDER: Final = "https://ftp.suse.com/pub/projects/security/oval"
 

@@ -17,11 +17,11 @@ from datetime import date
 from functools import lru_cache
 from typing import BinaryIO, Final, NamedTuple
 
-from eclair import osv
-from eclair.errata import severity
+from eclair.advisories import osv
+from eclair.advisories.errata import severity
+from eclair.advisories.support import in_support, supported
 from eclair.feeds import Document, Feed, Part
 from eclair.model import Kind, PackageKey, Said, Severity
-from eclair.support import in_support, supported
 
 URL: Final = "https://security-metadata.canonical.com/osv/osv-all.tar.xz"
 

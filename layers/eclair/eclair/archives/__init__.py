@@ -1,0 +1,1 @@
+"""How are packed and compressed bytes read, as streams or at offsets, within bounds?"""

@@ -1,0 +1,1 @@
+"""How does refresh bring what a feed says into the store?"""

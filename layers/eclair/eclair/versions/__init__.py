@@ -1,0 +1,1 @@
+"""What do the orders of versions share: keys that sort as versions do?"""
