@@ -14,7 +14,7 @@ from eclair.errors import BadFeed
 from eclair.model import Range
 from tests.feeds.said import NO_XML, xml_attacks
 
-SAMPLES = Path(__file__).parent / "samples" / "feeds"
+SAMPLES = Path(__file__).parent.parent / "samples" / "feeds"
 
 
 def definitions(content: bytes) -> list[Definition | BadFeed]:

@@ -13,7 +13,7 @@ from eclair.errors import BadFeed
 from eclair.packages.release_marks import of_repository
 from tests.feeds.said import NO_XML, outline
 
-SAMPLES = Path(__file__).parent / "samples" / "feeds" / "redhat"
+SAMPLES = Path(__file__).parent.parent / "samples" / "feeds" / "redhat"
 
 
 def sample(cve: str) -> bytes:

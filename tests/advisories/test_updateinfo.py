@@ -10,7 +10,7 @@ from eclair.advisories.updateinfo import Build, Update, location, updates
 from eclair.errors import BadFeed
 from tests.feeds.said import NO_XML, xml_attacks
 
-SAMPLES = Path(__file__).parent / "samples" / "feeds" / "amazon"
+SAMPLES = Path(__file__).parent.parent / "samples" / "feeds" / "amazon"
 
 
 def read(content: bytes) -> list[Update | BadFeed]:

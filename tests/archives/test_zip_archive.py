@@ -18,7 +18,7 @@ from eclair.archives.random_access import Bytes
 from eclair.archives.zip_archive import Archive, Budget, Entry, Exhausted
 from eclair.errors import BadDatabase
 
-SAMPLES = Path(__file__).parent / "samples" / "java"
+SAMPLES = Path(__file__).parent.parent / "samples" / "java"
 EVERYTHING = (b"",)
 LARGE = 1 << 30
 

@@ -13,7 +13,7 @@ from eclair.errors import BadDatabase
 from eclair.packages.executable import MAGICS, Executable, executables
 from tests.programs import elf, mach_o, pe, universal
 
-SAMPLES = Path(__file__).parent / "samples"
+SAMPLES = Path(__file__).parent.parent / "samples"
 SECTIONS = {".text": b"code", ".data": b"data " * 20}
 
 
