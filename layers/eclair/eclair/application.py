@@ -270,7 +270,7 @@ class Application:
         self.ports = ports
         self.settings = settings
         self.clock = clock
-        self._writers = writers
+        self._pool = ThreadPoolExecutor(writers) if writers > 1 else None
 
     @property
     def queues(self) -> Queues:
@@ -315,7 +315,7 @@ class Application:
             images=ports.images,
             queues=ports.queues,
             clock=self.clock,
-            each=ThreadPoolExecutor(self._writers).map if self._writers > 1 else map,
+            each=self._pool.map if self._pool else map,
             shrink=self.settings.largest_loss,
             enrichments=ports.enrichments,
         )
