@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -702,6 +703,39 @@ def test_of_a_changed_advisory_only_its_changed_statements_are_written() -> None
     assert world.part.supported == (("debian:12", True),)
 
 
+# --- what is said twice ----------------------------------------------------------------------------------------------
+
+
+class Repeating(ByPackage):
+    """A feed that says things twice, and differently."""
+
+    def parse(self, part: Part, documents: Sequence[BinaryIO], revision: str) -> Iterator[Said]:
+        for name, id_, fixes in read(documents[0]):
+            yield package_statements(package(name), [statement(name, id_, fixed, revision) for fixed in fixes])
+
+
+def test_what_contradicts_itself_is_taken_once(caplog: pytest.LogCaptureFixture) -> None:
+    world = World(Repeating())
+    world.publish([["curl", "CVE-1", ["1.0", "2.0", "1.0"]]])
+    with caplog.at_level(logging.WARNING):
+        assert world.refresh().written == 1
+    assert world.stands() == {("curl", "CVE-1"): "1.0"}
+    assert caplog.text.count("contradiction left out") == 1
+
+
+def test_what_comes_a_second_time_is_passed_over_and_not_withdrawn() -> None:
+    world = World(Repeating())
+    world.publish([["curl", "CVE-1", ["1.0"]], ["zlib", "CVE-3", ["3.0"]]])
+    world.refresh()
+    world.publish([["curl", "CVE-1", ["1.0"]], ["zlib", "CVE-3", ["3.0"]], ["curl", "CVE-2", ["2.0"]]])
+    assert world.refresh().unread == 1
+    assert world.stands() == {("curl", "CVE-1"): "1.0", ("zlib", "CVE-3"): "3.0"}
+    world.publish([["curl", "CVE-2", ["2.0"]], ["zlib", "CVE-3", ["3.0"]]])
+    world.refresh()
+    assert world.stands() == {("curl", "CVE-2"): "2.0", ("zlib", "CVE-3"): "3.0"}
+    assert world.fault() is None
+
+
 # --- a feed that shrinks ---------------------------------------------------------------------------------------------
 
 
@@ -883,6 +917,17 @@ def test_an_advisory_that_has_nothing_more_to_say_is_withdrawn(stepping: World) 
     assert (refreshed.withdrawn, refreshed.unread) == (2, 1)
     assert len(stepping.stands()) == 14
     assert ("p4", "CVE-4") in stepping.stands()
+
+
+def test_of_steps_about_one_advisory_the_last_counts(stepping: World) -> None:
+    """An archive, a newer document and a deletion of the same advisory in one run."""
+    stepping.publish(
+        [["CVE-1", {"curl": "1.0"}], ["CVE-2", {"curl": "2.0"}], ["CVE-1", {"zlib": "1.1"}], ["CVE-2", {}]]
+    )
+    refreshed = stepping.refresh()
+    assert stepping.stands() == {("zlib", "CVE-1"): "1.1"}
+    assert (refreshed.withdrawn, stepping.part.rows) == (2, 1)
+    assert stepping.fault() is None
 
 
 def test_a_step_may_need_a_further_document(stepping: World) -> None:

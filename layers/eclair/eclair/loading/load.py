@@ -6,6 +6,7 @@ says no more is withdrawn; but not what stands in a record that could not be rea
 than can be believed.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -33,6 +34,8 @@ BATCH_NAMES = 400
 READ_SLICE = 25
 """How many names one reader asks for before it takes the next ones."""
 
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -108,7 +111,7 @@ class _Whole:
 
     def load(self, said: Iterable[Said]) -> None:
         """Write everything that is new or differs."""
-        for units in _batches(self._differing(said), _weight_of_unit):
+        for units in _batches(self._differing(said), _weight_of_unit, _name_of_unit):
             self._loading.pause()
             # What was never begun was never stored.
             stored = self._store.read(unit.name for unit in units if unit.name in self._store.digests)
@@ -124,6 +127,9 @@ class _Whole:
                 self._store.skip(some)
                 continue
             unit = _unit(some, self._loading.wanted)
+            if unit.name in self._seen:
+                self._store.skip(_again(some))
+                continue
             self._seen.add(unit.name)
             tally.count(some)
             tally.rows += len(some.statements)
@@ -179,7 +185,7 @@ def load_steps(loading: Loading, steps: Iterable[Step], passed: Callable[[str], 
     tally = loading.tally
     if store.begun is not None:
         tally.rows = store.begun.rows + _standing(chain.from_iterable(store.read(store.begun.names).values()))
-    for batch in _batches(steps, _weight_of_step):
+    for batch in _batches(steps, _weight_of_step, _id_of_step):
         loading.pause()
         units = tuple(_units(loading, store, batch))
         stored = store.read(unit.name for unit in units)
@@ -232,10 +238,19 @@ def _is_package(name: str) -> bool:
 
 def _unit(said: PackageStatements | AdvisoryStatements, wanted: Callable[[PackageKey], bool] | None) -> _Unit:
     name = str(said.package) if isinstance(said, PackageStatements) else said.id
-    statements = said.statements
-    if wanted is not None:
-        statements = tuple(statement for statement in statements if wanted(statement.package))
-    return _Unit(name=name, statements=statements, digest=said.digest)
+    statements = (said for said in said.statements if wanted is None or wanted(said.package))
+    by_key: dict[StatementKey, Statement] = {}
+    for statement in statements:
+        if by_key.setdefault(statement.key, statement) != statement:
+            _log.warning("contradiction left out", extra={"feed": statement.feed, "id": statement.id})
+    return _Unit(name=name, statements=tuple(by_key.values()), digest=said.digest)
+
+
+def _again(said: PackageStatements | AdvisoryStatements) -> Unread:
+    """Return what is said a second time in one reading: the first counts, and nothing of it is withdrawn."""
+    if isinstance(said, PackageStatements):
+        return Unread(package=said.package)
+    return Unread(id=said.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -356,15 +371,28 @@ def _weight_of_step(step: Step) -> int:
     return 1 if isinstance(step.said, Unread) else len(step.said.statements)
 
 
-def _batches(items: Iterable[T], weight: Callable[[T], int]) -> Iterator[list[T]]:
-    """Yield items until they are so many, or have so many statements."""
+def _id_of_step(step: Step) -> str:
+    return step.said.id
+
+
+def _name_of_unit(unit: _Unit) -> str:
+    return unit.name
+
+
+def _batches(items: Iterable[T], weight: Callable[[T], int], name: Callable[[T], str]) -> Iterator[list[T]]:
+    """Yield items until they are so many, or have so many statements, or one comes a second time."""
     batch: list[T] = []
+    names: set[str] = set()
     total = 0
     for item in items:
+        if name(item) in names:
+            yield batch
+            batch, names, total = [], set(), 0
         batch.append(item)
+        names.add(name(item))
         total += weight(item)
         if len(batch) == BATCH_NAMES or total >= BATCH_STATEMENTS:
             yield batch
-            batch, total = [], 0
+            batch, names, total = [], set(), 0
     if batch:
         yield batch
