@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from itertools import chain
 from queue import SimpleQueue
-from threading import Semaphore, Thread
+from threading import Thread
 from types import TracebackType
 from typing import Final, Self, cast
 
@@ -183,17 +183,41 @@ def _ends_early(compressed: ByteStream) -> BadImage:
     return BadImage(f"{compressed.place}: the compressed stream ends early; push the image again")
 
 
+class _Channel:
+    """Blocks on their way from one thread to another, of which a bounded number may wait."""
+
+    _ROOM: Final = 16
+
+    def __init__(self) -> None:
+        self._blocks: SimpleQueue[bytes] = SimpleQueue()
+        self._room: SimpleQueue[None] = SimpleQueue()  # as a semaphore, which takes much longer as it is in Python
+        for _ in range(self._ROOM):
+            self.make_room()
+
+    def put(self, block: bytes) -> None:
+        """Send a block, once there is room for it."""
+        self._room.get()
+        self._blocks.put(block)
+
+    def get(self) -> bytes:
+        """Return the next block, once there is one."""
+        block = self._blocks.get()
+        self.make_room()
+        return block
+
+    def make_room(self) -> None:
+        """Make room for one more block."""
+        self._room.put(None)
+
+
 class HashedBlocks(Iterator[bytes]):
     """Blocks that are hashed as they pass, by a thread beside: hashlib and igzip both run without Python's lock."""
-
-    _WAITING: Final = 16
 
     def __init__(self, blocks: Iterator[bytes], algorithm: str) -> None:
         self._blocks = blocks
         self._algorithm = algorithm
         self._hash = hashlib.new(algorithm)
-        self._queue: SimpleQueue[bytes] = SimpleQueue()
-        self._places = Semaphore(self._WAITING)
+        self._channel = _Channel()
         self._thread = Thread(target=self._work, name="hashing", daemon=True)
 
     def __enter__(self) -> Self:
@@ -203,13 +227,12 @@ class HashedBlocks(Iterator[bytes]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._queue.put(b"")
+        self._channel.put(b"")
         self._thread.join()
 
     def __next__(self) -> bytes:
         block = next(self._blocks)
-        self._places.acquire()
-        self._queue.put(block)
+        self._channel.put(block)
         return block
 
     @property
@@ -218,20 +241,16 @@ class HashedBlocks(Iterator[bytes]):
         return Digest(f"{self._algorithm}:{self._hash.hexdigest()}")
 
     def _work(self) -> None:
-        while block := self._queue.get():
+        while block := self._channel.get():
             self._hash.update(block)
-            self._places.release()
 
 
 class ReadAhead(Iterator[bytes]):
-    """Blocks that a thread beside has ready before they are asked for: igzip and zstd run without Python's lock."""
-
-    _READY: Final = 8
+    """Blocks, none empty, that a thread beside has ready in time: igzip and zstd run without Python's lock."""
 
     def __init__(self, blocks: Iterator[bytes]) -> None:
         self._blocks = blocks
-        self._queue: SimpleQueue[bytes | None] = SimpleQueue()
-        self._places = Semaphore(self._READY)
+        self._channel = _Channel()
         self._error: BaseException | None = None
         self._ended = False
         self._thread = Thread(target=self._work, name="inflating", daemon=True)
@@ -244,26 +263,25 @@ class ReadAhead(Iterator[bytes]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ended = True
-        self._places.release()
+        self._channel.make_room()  # for the block that may be waiting
+        self._channel.make_room()  # for the end
         self._thread.join()
 
     def __next__(self) -> bytes:
-        block = None if self._ended else self._queue.get()
-        if block is None:
-            self._ended = True
-            if self._error is not None:
-                raise self._error
-            raise StopIteration
-        self._places.release()
-        return block
+        block = b"" if self._ended else self._channel.get()
+        if block:
+            return block
+        self._ended = True
+        if self._error is not None:
+            raise self._error
+        raise StopIteration
 
     def _work(self) -> None:
         try:
             for block in self._blocks:
-                self._places.acquire()
                 if self._ended:
-                    return
-                self._queue.put(block)
+                    break
+                self._channel.put(block)
         except BaseException as error:  # noqa: BLE001 - it is raised where the blocks are used
             self._error = error
-        self._queue.put(None)
+        self._channel.put(b"")

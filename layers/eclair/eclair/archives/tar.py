@@ -91,7 +91,7 @@ class Member(NamedTuple):
     @property
     def link(self) -> bytes:
         """Return the path that a link leads to."""
-        return self.records.get(b"linkpath") or _text(self.header[157:257])
+        return self.records.get(b"linkpath") or _text(self.header, 157, 257)
 
     @property
     def device(self) -> tuple[bytes, bytes]:
@@ -126,7 +126,7 @@ def members(source: Source) -> Iterator[Member]:
             elif kind in _PAX:
                 records = {**records, **_pax(body, source)}
             else:
-                records = {**records, _LONG_NAMES[kind]: _text(body)}
+                records = {**records, _LONG_NAMES[kind]: _text(body, 0, len(body))}
             continue
         if shared:
             records = {**shared, **records}
@@ -151,9 +151,9 @@ def normalised(path: bytes) -> bytes | None:
 
 
 def _member(header: bytes, kind: bytes, size: int, records: _Records, source: Source) -> Member:
-    path = _text(header[:100])
+    path = _text(header, 0, 100)
     if header[345] and header[257:263] == b"ustar\0":
-        path = _text(header[345:500]) + b"/" + path
+        path = _text(header, 345, 500) + b"/" + path
     if records:
         path = records.get(b"GNU.sparse.name") or records.get(b"path") or path
         if b"size" in records and kind not in _WITHOUT_CONTENT:
@@ -169,8 +169,9 @@ def _check(header: bytes, source: Source) -> None:
     """Raise `BadImage` unless the header is whole and its checksum right."""
     if len(header) != BLOCK:
         raise BadImage(f"{source.place}: the tar ends within a header; push the image again")
-    written = header[148:156].strip(b" \0")
-    expected = _octal(written) if written.isdigit() else -1
+    expected = _octal(header[148:154])
+    if expected < 0:
+        expected = _octal(header[148:156].strip(b" \0"))
     # Adler-32 holds the sum of the bytes plus one, and is the fastest way to it; the checksum itself counts as spaces.
     total = adler32(header[156:], adler32(header[:148])) & 0xFFFF
     if total != (expected - _SPACES + 1) % _ADLER_MODULUS and expected != _signed_sum(header):
@@ -183,24 +184,24 @@ def _signed_sum(header: bytes) -> int:
 
 
 def _octal(digits: bytes) -> int:
-    """Return the number, -1 where a digit is none of an octal number."""
+    """Return the number, -1 where it is none: `int` would take signs and underscores, too."""
     try:
-        return int(digits, 8)
+        return int(digits, 8) if digits.isdigit() else -1
     except ValueError:
         return -1
 
 
 def _size(header: bytes, source: Source) -> int:
+    size = -1 if header[135] else _octal(header[124:135])
+    if size >= 0:
+        return size
     field = header[124:136]
-    digits = field[:11]
-    if digits.isdigit() and not field[11]:
-        size = _octal(digits)
-    elif field[0] & _BASE_256:
+    if field[0] & _BASE_256:
         # Base-256: the first bit marks it, the second is the sign.
         size = -1 if field[0] & _NEGATIVE else int.from_bytes(field, "big") & _MAGNITUDE
     else:
         digits = field.strip(b" \0").partition(b"\0")[0]
-        size = 0 if not digits else _octal(digits) if digits.isdigit() else -1
+        size = _octal(digits) if digits else 0
     if size < 0:
         raise BadImage(f"{source.place}: the tar header has no valid size; the layer is damaged")
     return size
@@ -259,9 +260,10 @@ def _skip_sparse_map(header: bytes, source: Source) -> None:
         extended = block[504]
 
 
-def _text(field: bytes) -> bytes:
-    end = field.find(b"\0")
-    return field if end < 0 else field[:end]
+def _text(field: bytes, start: int, end: int) -> bytes:
+    """Return a part of the field, up to the first NUL in it."""
+    nul = field.find(b"\0", start, end)
+    return field[start : end if nul < 0 else nul]
 
 
 def _shown(path: bytes) -> str:
