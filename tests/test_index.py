@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any, BinaryIO
 
 import pytest
@@ -425,3 +426,45 @@ def test_an_image_is_told_in_order_however_late_its_push_is_put_down(fleet: Shop
 def test_an_image_without_anything_to_tell_wakes_nobody(fleet: Shop) -> None:
     fleet.application.index(fleet.pushed(layer(DEBIAN), layer(DPKG)))
     assert fleet.ports.queues.notified == []
+
+
+# --- who stores an image last ----------------------------------------------------------------------------------------
+
+
+class Slow(MemoryImages):
+    """After an image was looked up for the first time, something else happens before the answer comes."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    def image(self, digest: Digest) -> Image | None:
+        found = super().image(digest)
+        if self.meanwhile:
+            happens, self.meanwhile = self.meanwhile, None
+            happens()
+        return found
+
+
+def test_a_push_that_is_late_does_not_undo_what_index_stored(loaded: Shop) -> None:
+    """Two events of one push: the first finds no image, and stores one when the second's is indexed already."""
+    images = Slow()
+    loaded.ports = replace(loaded.ports, images=images)
+    loaded.application = loaded.with_ports()
+    digest = loaded.registry.add_image(SHOP, "1", [layer(DEBIAN), layer(DPKG)])
+    images.meanwhile = lambda: loaded.push(SHOP, "1")
+    loaded.push(SHOP, "1")
+    image = images.image(digest)
+    assert image is not None
+    assert (image.state, len(image.sets)) == (ImageState.INDEXED, 1)
+    assert loaded.notify() != []
+
+
+def test_a_failure_that_is_late_does_not_undo_a_success(loaded: Shop) -> None:
+    """In one repository the image is gone by now, in the other one it was indexed just now."""
+    images = Slow()
+    loaded.ports = replace(loaded.ports, images=images)
+    loaded.application = loaded.with_ports()
+    request = loaded.pushed(layer(DEBIAN), layer(DPKG))
+    images.meanwhile = partial(loaded.application.index, request)
+    assert loaded.application.index(replace(request, repository=BANK))
+    assert loaded.image(request).state is ImageState.INDEXED
+    assert len(loaded.image(request).sets) == 1

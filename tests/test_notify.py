@@ -294,7 +294,7 @@ def images(ports: MemoryPorts, count: int) -> list[Waiting]:
     news = []
     for number in range(count):
         digest = Digest(f"sha256:{number:064x}")
-        ports.images.save_image(replace(image, digest=digest))
+        ports.images.save_image(replace(image, digest=digest, rev=0))
         ports.images.add_membership(digest, SHOP)
         ports.sets.joined[SET, digest, SHOP] = Member(digest=digest, repository=SHOP, since=1, settled=True)
         news.append(replace(waiting(2), digest=digest))

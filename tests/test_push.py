@@ -599,7 +599,7 @@ def test_images_that_other_analysers_read_are_queued_once_each_page_by_page() ->
             digest = world.registry.add_image(name, f"{content}", [b"%d-%d" % (number, content)])
             world.push(Hint(kind=HintKind.PUSHED, repository=Repository(name), time=NOW, tag=f"{content}"))
             old = "new" if content == 0 else "old"
-            world.images.save_image(Image(digest=digest, state=ImageState.INDEXED, analysers=old))
+            world.images.images[digest] = Image(digest=digest, state=ImageState.INDEXED, analysers=old)
     shared = world.registry.add_image(names[0], "shared", [b"1-1"])
     world.push(Hint(kind=HintKind.PUSHED, repository=Repository(names[0]), time=NOW, tag="shared"))
     place: push.Place | None = push.Place()

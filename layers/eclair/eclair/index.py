@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from eclair import ecosystems
 from eclair.coalesce import Contents, coalesce, package_sets
-from eclair.errors import BadInput, EclairError, NotFound
+from eclair.errors import BadInput, EclairError, NotFound, Unavailable
 from eclair.judge import authorities, features, judgement, pages, verdicts_at, waiting
 from eclair.model import (
     Artifact,
@@ -46,6 +46,8 @@ from eclair.verdict import changes
 
 RESERVE = 120.0
 """Seconds to keep for what comes after the layers; with less left, the rest goes to a fresh invocation."""
+ATTEMPTS = 10
+"""How often what becomes of an image is stored again because others stored it meanwhile."""
 RATE = 20e6
 """Bytes of a compressed layer that are read in a second at the least; decides whether one more layer fits."""
 
@@ -96,7 +98,8 @@ class Index:
         manifest = self.registry.manifest(request.repository, request.digest)
         if isinstance(manifest, Artifact | ImageIndex):
             reason = manifest.reason if isinstance(manifest, Artifact) else "an index is not one image"
-            self.images.save_image(Image(digest=request.digest, state=ImageState.SKIPPED, reason=reason))
+            skipped = Image(digest=request.digest, state=ImageState.SKIPPED, reason=reason)
+            self._change(request.digest, lambda _: skipped)
             return True
         read = self._layers(request, manifest, remaining)
         if read is None:
@@ -113,7 +116,7 @@ class Index:
                     package_set, request.digest, repository, instead_of=_of_type(image.replaced, package_set.type)
                 )
         self._leave(image.digest, image.replaced, repositories)
-        self.images.save_image(replace(image, state=ImageState.INDEXED, changed=self.clock(), replaced=()))
+        self._close(image)
         self._leave_if_deleted(image, repositories)
         self._wake(image, repositories)
         return True
@@ -156,17 +159,35 @@ class Index:
 
     def _store(self, image: Image) -> Image:
         """Store what the image consists of, before anything refers to it; return it with the sets it has to leave."""
-        stored = self.images.image(image.digest)
-        if stored is None:
-            self.images.save_image(image)
-            return image
         kept = {reference.set for reference in image.sets}
-        before = {reference.set: reference for reference in (*stored.replaced, *stored.sets)}
-        image = replace(image, replaced=tuple(before[set_id] for set_id in before if set_id not in kept))
-        stands = (stored.sets, stored.replaced) == (image.sets, image.replaced)
-        if stored.state is not ImageState.INDEXED or not stands:
-            self.images.save_image(image)
-        return image
+
+        def leaving(stored: Image | None) -> Image:
+            before = {some.set: some for some in (*stored.replaced, *stored.sets)} if stored else {}
+            return replace(image, replaced=tuple(before[set_id] for set_id in before if set_id not in kept))
+
+        def change(stored: Image | None) -> Image | None:
+            new = leaving(stored)
+            stands = stored is not None and (stored.sets, stored.replaced) == (new.sets, new.replaced)
+            return None if stands else new
+
+        return leaving(self._change(image.digest, change))
+
+    def _close(self, image: Image) -> None:
+        """Store that the image has joined its sets, unless another reading gave it others meanwhile."""
+        indexed = replace(image, state=ImageState.INDEXED, changed=self.clock(), replaced=())
+        self._change(image.digest, lambda stored: indexed if stored and stored.sets == image.sets else None)
+
+    def _change(self, digest: Digest, change: Callable[[Image | None], Image | None]) -> Image | None:
+        """Store what becomes of the image, whoever else stores something meanwhile; return what was stored before.
+
+        Nothing is stored where None becomes of it.
+        """
+        for _ in range(ATTEMPTS):
+            stored = self.images.image(digest)
+            new = change(stored)
+            if new is None or self.images.save_image(replace(new, rev=stored.rev if stored else 0)):
+                return stored
+        raise Unavailable(f"image {digest}: others stored it {ATTEMPTS} times meanwhile; deliver again later")
 
     def _repositories(self, image: Image, asked: Repository) -> tuple[Repository, ...]:
         """Return where the image has to join its sets: all repositories that it is in, where it leaves some."""
@@ -274,11 +295,14 @@ class Index:
 
     def _fail(self, digest: Digest, error: EclairError) -> None:
         """Record the reason, without touching the results of an earlier success."""
-        stored = self.images.image(digest)
-        if stored is not None and stored.state is ImageState.INDEXED:
-            return
-        failed = stored or Image(digest=digest, state=ImageState.FAILED)
-        self.images.save_image(replace(failed, state=ImageState.FAILED, reason=str(error), changed=self.clock()))
+
+        def failed(stored: Image | None) -> Image | None:
+            if stored is not None and stored.state is ImageState.INDEXED:
+                return None
+            unread = stored or Image(digest=digest, state=ImageState.FAILED)
+            return replace(unread, state=ImageState.FAILED, reason=str(error), changed=self.clock())
+
+        self._change(digest, failed)
 
 
 def _image(manifest: Manifest, read: Iterable[Layer], contents: Contents, sets: Iterable[SetReference]) -> Image:

@@ -318,7 +318,8 @@ class Image:
     """One manifest digest of one platform, and what is known of it; repositories and tags point at it.
 
     `problems` are the (path, text) of databases that could not be read in full. `analysers` is a digest of the versions
-    of those that read it. `replaced` are sets that an earlier reading gave and that the image still has to leave.
+    of those that read it. `replaced` are sets that an earlier reading gave and that the image still has to leave. `rev`
+    counts what was stored, so that nobody replaces what he has not seen.
     """
 
     digest: Digest
@@ -333,6 +334,7 @@ class Image:
     changed: float = 0.0
     analysers: str = ""
     replaced: tuple[SetReference, ...] = ()
+    rev: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,7 +57,8 @@ class Images(Protocol):
 
     def image(self, digest: Digest) -> Image | None: ...
 
-    def save_image(self, image: Image) -> None: ...
+    def save_image(self, image: Image) -> bool:
+        """Store the image if what is stored still has its `rev` (0: there is none), which is raised; return whether."""
 
     def memberships(self, digest: Digest) -> tuple[Membership, ...]: ...
 

@@ -1,6 +1,7 @@
 """The contract of `Images`."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -35,19 +36,41 @@ def test_an_image_never_saved_is_none(images: Images) -> None:
 
 def test_the_image_last_saved_is_read(images: Images) -> None:
     image = Image(digest=digest(1), state=ImageState.QUEUED)
-    images.save_image(image)
-    images.save_image(image)
+    assert images.save_image(image)
     assert images.image(digest(1)) == image
     failed = Image(digest=digest(1), state=ImageState.FAILED, reason="gone", changed=1.5)
-    images.save_image(failed)
+    assert images.save_image(replace(failed, rev=1))
     assert images.image(digest(1)) == failed
 
 
+def test_nobody_replaces_an_image_that_was_stored_since_he_read_it(images: Images) -> None:
+    new = Image(digest=digest(1), state=ImageState.QUEUED)
+    assert images.save_image(new)
+    assert not images.save_image(replace(new, reason="another who found none"))
+    seen = images.image(digest(1))
+    assert seen is not None
+    assert images.save_image(replace(seen, state=ImageState.INDEXED))
+    assert not images.save_image(replace(seen, state=ImageState.FAILED))
+    assert not images.save_image(replace(seen, rev=7))
+    assert images.image(digest(1)) == replace(new, state=ImageState.INDEXED)
+
+
+def test_of_images_stored_at_the_same_time_one_stands(images: Images) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        stood = list(pool.map(lambda number: images.save_image(_numbered(number)), range(8)))
+    assert stood.count(True) == 1
+    assert images.image(digest(1)) == _numbered(stood.index(True))
+
+
+def _numbered(number: int) -> Image:
+    return Image(digest=digest(1), state=ImageState.QUEUED, reason=str(number))
+
+
 def test_an_image_larger_than_a_row_is_read_back_and_replaced(images: Images) -> None:
-    for size in (30_000, 20_000, 1):
+    for rev, size in enumerate((30_000, 20_000, 1)):
         problems = tuple((f"{number * 7919 % 1_000_003:x}{number:x}", f"{number**9:x}") for number in range(size))
-        image = Image(digest=digest(1), state=ImageState.INDEXED, problems=problems)
-        images.save_image(image)
+        image = Image(digest=digest(1), state=ImageState.INDEXED, problems=problems, rev=rev)
+        assert images.save_image(image)
         assert images.image(digest(1)) == image
 
 

@@ -2,7 +2,7 @@
 
 | row | pk | sk | columns |
 |---|---|---|---|
-| image | `I#<digest>` | `M` | the image |
+| image | `I#<digest>` | `M` | the image, rev |
 | membership | `I#<digest>` | `R#<repository>` | digest, repository, tags |
 | the same | `R#<repository>` | `I#<digest>` | digest, repository, tags |
 | tag | `R#<repository>` | `T#<name>` | the tag, time |
@@ -14,6 +14,7 @@ tags are a set that is added to and deleted from, so that concurrent events merg
 """
 
 import hashlib
+from dataclasses import replace
 
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
@@ -37,10 +38,14 @@ class DynamoImages:
         self._table = table
 
     def image(self, digest: Digest) -> Image | None:
-        return self._table.value(Image, partition("I", digest), b"M")
+        row = self._table.get(partition("I", digest), b"M")
+        image = self._table.held(Image, row)
+        return replace(image, rev=int(row.rev or 0)) if image and row else None
 
-    def save_image(self, image: Image) -> None:
-        self._table.put(self._table.holding(partition("I", image.digest), b"M", image))
+    def save_image(self, image: Image) -> bool:
+        row = self._table.holding(partition("I", image.digest), b"M", image, rev=image.rev + 1)
+        seen = self._table.row.rev == image.rev if image.rev else self._table.row.pk.does_not_exist()
+        return self._table.put(row, seen)
 
     def memberships(self, digest: Digest) -> tuple[Membership, ...]:
         rows = self._table.query(partition("I", digest), self._table.row.beginning(b"R#"))

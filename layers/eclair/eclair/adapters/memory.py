@@ -66,8 +66,12 @@ class MemoryImages:
     def image(self, digest: Digest) -> Image | None:
         return self.images.get(digest)
 
-    def save_image(self, image: Image) -> None:
-        self.images[image.digest] = image
+    def save_image(self, image: Image) -> bool:
+        stored = self.images.get(image.digest)
+        if (stored.rev if stored else 0) != image.rev:
+            return False
+        self.images[image.digest] = replace(image, rev=image.rev + 1)
+        return True
 
     def memberships(self, digest: Digest) -> tuple[Membership, ...]:
         return tuple(self.members[key] for key in sorted(self.members) if key[0] == digest)
