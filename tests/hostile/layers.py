@@ -131,12 +131,6 @@ def _compressed() -> Iterator[Case]:
     )
     yield Case(name="empty zstd blocks", make=lambda: zstd_frame(*((0, b""),) * 100_000, (0, GOOD[:100_000])))
     yield Case(
-        name="too many zstd blocks",
-        make=lambda: zstd_frame(*((0, b""),) * 50_000),
-        limits=Limits(members=49_999),
-        refused="frames and blocks",
-    )
-    yield Case(
         name="zstd blocks of one byte", make=lambda: zstd_frame(*((0, GOOD[at : at + 1]) for at in range(len(GOOD))))
     )
     yield Case(

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eclair import ecosystems
-from eclair.archives import tar
+from eclair.archives import inflate, tar
 from eclair.archives.bytestream import ByteStream, blocks_of
 from eclair.archives.inflate import ReadAhead
 from eclair.errors import BadDatabase, BadImage, DigestMismatch, LimitExceeded, Unavailable, UnsupportedMediaType
@@ -26,6 +26,7 @@ from eclair.image.filesystem import Limits, read_layer
 from eclair.image.interest import Readers
 from eclair.image.path_list import unpacked
 from eclair.model import Digest, Interest, Inventory, Layer, Link, Package
+from tests.hostile.layers import zstd_frame
 from tests.tars import END, directory, link, member, pax, raw, record, reference
 
 DATABASE = "var/lib/db/status"
@@ -565,6 +566,13 @@ def test_absurd_numbers_of_compressed_members_are_refused() -> None:
     blob = gzip.compress(b"") * 20 + gzip.compress(END)
     with pytest.raises(LimitExceeded, match="gzip members"):
         read_layer(io.BytesIO(blob), reference(blob), ANALYSERS, Limits(members=20))
+
+
+def test_absurd_numbers_of_compressed_blocks_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inflate, "_MOST_BLOCKS", 100)
+    blob = zstd_frame(*((0, b""),) * 101, (0, END))
+    with pytest.raises(LimitExceeded, match="more than 100 compressed blocks"):
+        read_layer(io.BytesIO(blob), reference(blob), ANALYSERS)
 
 
 def test_absurd_numbers_of_whiteouts_are_refused() -> None:

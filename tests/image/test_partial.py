@@ -29,10 +29,6 @@ from tests.seekable import chunked, estargz, sha256
 
 Make = Callable[..., tuple[bytes, LayerReference]]
 BOTH = pytest.mark.parametrize("make", [estargz, chunked])
-pytestmark = pytest.mark.xfail(
-    strict=False, reason="since a change of how layers are read all go as a stream: to be mended"
-)
-
 ANYTHING: tuple[object, ...] = (-1, 0, 1, 2**40, 2**70, "", "x\0", "ü", None, [], {}, "reg", "chunk", "symlink", True)
 STATUS = b"Package: zlib1g\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1:1.2.13\n\n"
 

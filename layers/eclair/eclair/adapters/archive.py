@@ -533,9 +533,8 @@ def _is_wanted(place: Path, readers: Readers) -> bool:
     if not readers.longest_magic:
         return False
     with place.open("rb") as content:
-        return bool(
-            readers.with_sections(readers.by_magic(content.read(readers.longest_magic)), Spooled(content).read_at)
-        )
+        head = content.read(readers.longest_magic)
+        return bool(readers.by_magic(head) and readers.by_sections(head, Spooled(content).read_at))
 
 
 def _inside(root: Path, path: str) -> Path | None:

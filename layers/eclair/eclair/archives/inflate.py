@@ -7,7 +7,6 @@ members allowed) and zstd (RFC 8878, several and skippable frames allowed).
 
 import hashlib
 from collections.abc import Callable, Iterator
-from itertools import chain
 from queue import SimpleQueue
 from threading import Thread
 from types import TracebackType
@@ -46,6 +45,8 @@ _WINDOW_LIMIT: Final = 128 * 1024 * 1024
 """The largest zstd window, which is held in memory: what `zstd --ultra -22` needs."""
 
 _ZSTD_BLOCK_LIMIT: Final = 128 * 1024
+_MOST_BLOCKS: Final = 2_000_000
+"""Blocks of zstd cost time whatever little they hold; two hundred thousand hold all that a layer may."""
 _IGZIP_ERROR: Final = cast("type[Exception]", igzip_lib.IsalError)  # its stub says that this is an instance
 
 
@@ -56,9 +57,7 @@ def check_media_type(media_type: str, name: str) -> None:
 
 
 def inflated(compressed: ByteStream, *, members: int) -> Iterator[bytes]:
-    """Yield the bytes inside a blob in blocks of bounded size; gzip members, and frames and blocks of zstd, are at most
-    `members`, since each costs time whatever little it holds.
-    """
+    """Yield the bytes inside a blob in blocks of bounded size; gzip members and zstd frames are at most `members`."""
     magic = compressed.take(6)
     compressed.push_back(magic)
     for refused, compression in _REFUSED.items():
@@ -74,16 +73,19 @@ def inflated(compressed: ByteStream, *, members: int) -> Iterator[bytes]:
 
 def _each(inflate: Callable[[ByteStream], Iterator[bytes]], compressed: ByteStream, limit: int) -> Iterator[bytes]:
     """Yield what one gzip member or zstd frame after the other holds; zeros may pad the end."""
-    count = 0
+    members = blocks = 0
     while start := compressed.take(1):
         if start == b"\0":
             _pass_padding(compressed)
             return
         compressed.push_back(start)
-        for content in chain(inflate(compressed), (b"",)):
-            count += 1
-            if count > limit:
-                raise LimitExceeded(f"{compressed.place}: more than {limit} gzip members or zstd frames and blocks")
+        members += 1
+        if members > limit:
+            raise LimitExceeded(f"{compressed.place}: more than {limit} gzip members or zstd frames")
+        for content in inflate(compressed):
+            blocks += 1
+            if blocks > _MOST_BLOCKS:
+                raise LimitExceeded(f"{compressed.place}: more than {_MOST_BLOCKS} compressed blocks")
             if content:
                 yield content
 

@@ -54,6 +54,8 @@ class Pieces:
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Return bytes of one piece, or of several that they lie across."""
+        if self._pieces and offset + size <= len(self._pieces[0]):
+            return self._pieces[0][offset : offset + size].tobytes()
         found = b""
         for piece in self._pieces:
             if offset < len(piece):

@@ -333,18 +333,21 @@ class Changes:
     def _read(self, member: tar.Member, path: bytes) -> tuple[Inventory, ...]:
         """Return what a file gives to each reader that wants it; most files nobody wants."""
         wanted = self.readers.by_path(path)
-        by_magic = self.readers.by_magic(self.stream.peek(self.readers.longest_magic)) if member.size else ()
+        head = self.stream.peek(self.readers.longest_magic) if member.size else b""
+        by_magic = self.readers.by_magic(head)
         if not wanted and not by_magic and path not in self.sought:
             return ()
         if member.size > self.limits.file:
-            by_magic = self.readers.with_sections(by_magic, Ends(self.stream, member.size, elf.HEADER_SIZE).read_at)
-            return self._unread(path, wanted + by_magic, f"{member.size} bytes; at most {self.limits.file} are read")
+            if by_magic:
+                wanted += self.readers.by_sections(head, Ends(self.stream, member.size, elf.HEADER_SIZE).read_at)
+            return self._unread(path, wanted, f"{member.size} bytes; at most {self.limits.file} are read")
         if member.sparse:
             return self._unread(path, wanted, "a sparse file, which is not read")
         with held(self.stream, member.size) as content:
             for link in self.sought.get(path, ()):
                 self.linked[link] = self._asked(link, self.readers.by_path(link), content)
-            wanted += self.readers.with_sections(by_magic, content.read_at) if by_magic else ()
+            if by_magic:
+                wanted += self.readers.by_sections(head, content.read_at)
             return self._asked(path, wanted, content) if wanted else ()
 
     def _asked(self, path: bytes, readers: Some, content: Content) -> tuple[Inventory, ...]:

@@ -140,18 +140,21 @@ class Readers:
 
     def by_magic(self, head: bytes) -> Some:
         """Return who wants a file that begins so."""
-        return self._beginning(head) if head[: self._start] in self._starts else ()
+        return self._beginning(head)[0] if head[: self._start] in self._starts else ()
 
-    def with_sections(self, some: Some, read_at: elf.ReadAt) -> Some:
-        """Return those of the readers for which a file may have the sections that they look for, if they look for any.
+    def by_sections(self, head: bytes, read_at: elf.ReadAt) -> Some:
+        """Return those who want a file that begins so, but for those who look for a section that an ELF file lacks.
 
-        Most of the executables of an image are nobody's, and this tells them by four short reads.
+        Most of the executables of an image are nobody's, and this tells them by three short reads.
         """
-        if read_at(0, len(elf.MAGIC)) != elf.MAGIC:
+        some, without_sections = self._beginning(head)
+        if not head.startswith(elf.MAGIC):
             return some
         found = elf.sections_among(read_at, self._sections)
         if found is None:
             return some
+        if not found:
+            return without_sections
         return tuple(
             reader for reader in some if not reader.interest.sections or not found.isdisjoint(reader.interest.sections)
         )
@@ -160,8 +163,10 @@ class Readers:
         """Say whether a link at a path can lead to files of a fixed place, or away from them."""
         return path in self.directories or bool(self.by_place(path))
 
-    def _by_magic(self, head: bytes) -> Some:
-        return tuple(reader for reader in self.all if head.startswith(reader.interest.magics))
+    def _by_magic(self, head: bytes) -> tuple[Some, Some]:
+        """Return who wants a file that begins so, and who of them looks for no section."""
+        some = tuple(reader for reader in self.all if head.startswith(reader.interest.magics))
+        return some, tuple(reader for reader in some if not reader.interest.sections)
 
 
 def parents(path: bytes) -> Iterator[bytes]:
