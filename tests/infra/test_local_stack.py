@@ -77,7 +77,9 @@ def test_a_push_becomes_a_report(stack: Flow, digest: str) -> None:
     assert ("CVE-2020-16156", "perl-base", "5.32.1-4+deb11u4") in {
         (finding["vulnerability"], finding["package"], finding["fixed_version"]) for finding in report["findings"]
     }
-    assert [(one["namespace"], one["state"]) for one in report["coverage"]] == [("debian:11", "ok")]
+    # Loaded; whether the release is still supported depends on the day.
+    assert [one["namespace"] for one in report["coverage"]] == ["debian:11"]
+    assert report["coverage"][0]["state"] in {"ok", "approximate"}
 
 
 def test_the_push_was_told_once_with_all_its_findings(stack: Flow, digest: str) -> None:
