@@ -22,3 +22,8 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no test data at {folder}: set ECLAIR_SHARED_DATA to the folder that holds it")
     return folder
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name raw content by its size: gzip writes the time of day into it, and every worker must name a test alike."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) and not val.isascii() else None
