@@ -193,14 +193,18 @@ class Table:
         self._discard_replaced(answer, row)
         return True
 
-    def put_new(self, row: Row) -> bool:
-        """Put the row unless there is one, return whether it is new.
+    def put_over(self, row: Row, seen: Condition) -> bool:
+        """Put the row over what was seen there, return whether that still stood.
 
         The row names this very call as its writer, so that a request whose answer was lost, and which was therefore
         sent again, does not take its own row for somebody else's.
         """
         row.writer = secrets.token_urlsafe(9)
-        return self.put(row, self.row.pk.does_not_exist() | (self.row.writer == row.writer))
+        return self.put(row, seen | (self.row.writer == row.writer))
+
+    def put_new(self, row: Row) -> bool:
+        """Put the row unless there is one, return whether it is new."""
+        return self.put_over(row, self.row.pk.does_not_exist())
 
     def update(self, pk: str, sk: bytes, actions: Sequence[Action], condition: Condition | None = None) -> Row | None:
         """Update the row (or make it) where the condition holds; return it as it is then, None where it did not."""

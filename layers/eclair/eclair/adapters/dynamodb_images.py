@@ -45,7 +45,7 @@ class DynamoImages:
     def save_image(self, image: Image) -> bool:
         row = self._table.holding(partition("I", image.digest), b"M", image, rev=image.rev + 1)
         seen = self._table.row.rev == image.rev if image.rev else self._table.row.pk.does_not_exist()
-        return self._table.put(row, seen)
+        return self._table.put_over(row, seen)
 
     def memberships(self, digest: Digest) -> tuple[Membership, ...]:
         rows = self._table.query(partition("I", digest), self._table.row.beginning(b"R#"))
