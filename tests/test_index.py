@@ -337,26 +337,43 @@ def test_an_image_that_was_deleted_while_it_was_read_joins_nothing(loaded: Shop)
 
 
 class Returning(MemoryImages):
-    """The image leaves just before index looks whether it did, and is back just after."""
+    """The image leaves, and is back, just before index looks again whether it did."""
 
     looks = 0
 
     def memberships(self, digest: Digest) -> tuple[Membership, ...]:
         self.looks += 1
-        return () if self.looks == 1 else super().memberships(digest)
+        if self.looks == 2:
+            self.remove_membership(digest, SHOP)
+            self.add_membership(digest, SHOP, now=1_750_000_100.0)
+        return super().memberships(digest)
 
 
-def test_an_image_that_came_back_while_index_let_it_leave_is_indexed_again(loaded: Shop) -> None:
-    """Who was asked to index it for the second push may have found it joined, and have had nothing to do."""
+def test_an_image_that_came_back_while_it_was_read_is_in_another_stay(loaded: Shop) -> None:
+    """What the first push put down is news to nobody; the second one's index joins anew and tells."""
     images = Returning()
     loaded.ports = replace(loaded.ports, images=images)
     loaded.application = loaded.with_ports()
     request = loaded.pushed(layer(DEBIAN), layer(DPKG))
     loaded.application.index(request)
     assert not loaded.ports.sets.joined
-    assert loaded.ports.queues.indexed == [request]
-    loaded.index()
-    assert [member.settled for member in loaded.ports.sets.joined.values()] == [True]
+    assert loaded.notify() == []
+    loaded.application.index(request)
+    assert [(member.joined, member.settled) for member in loaded.ports.sets.joined.values()] == [
+        (1_750_000_100.0, True)
+    ]
+    assert loaded.notify() != []
+
+
+def test_a_member_that_was_left_behind_is_no_member_of_the_next_stay(loaded: Shop) -> None:
+    """Whoever expelled the image ended before it had left its sets."""
+    request = loaded.pushed(layer(DEBIAN), layer(DPKG))
+    loaded.application.index(request)
+    loaded.notify()
+    loaded.ports.images.remove_membership(request.digest, SHOP)
+    loaded.now += 1
+    loaded.ports.images.add_membership(request.digest, SHOP, now=loaded.now)
+    loaded.application.index(request)
     assert loaded.notify() != []
 
 

@@ -24,6 +24,7 @@ from eclair.model import (
     ImageState,
     LayerReference,
     Member,
+    Membership,
     Notice,
     NotifyRequest,
     Package,
@@ -267,7 +268,9 @@ def test_what_was_withdrawn_before_it_was_told_is_no_notice() -> None:
     assert not ports.notices.waiting(SHOP)
 
 
-@pytest.mark.parametrize("what", ["image", "member of the repository", "member of the set", "another member"])
+@pytest.mark.parametrize(
+    "what", ["image", "member of the repository", "member of the set", "another stay", "another member"]
+)
 def test_an_image_that_is_gone_is_no_notice(what: str) -> None:
     ports = stored(NEWS)
     match what:
@@ -276,10 +279,12 @@ def test_an_image_that_is_gone_is_no_notice(what: str) -> None:
         case "member of the repository":
             ports.images.remove_membership(DIGEST, SHOP)
         case "member of the set":
-            ports.sets.leave(SET, DIGEST, SHOP)
+            ports.sets.leave(SET, DIGEST, SHOP, joined=NOW)
+        case "another stay":
+            ports.images.remove_membership(DIGEST, SHOP)
+            ports.images.add_membership(DIGEST, SHOP, now=NOW)
         case "another member":
-            ports.sets.leave(SET, DIGEST, SHOP)
-            ports.sets.join(SET, DIGEST, SHOP, now=NOW)
+            ports.sets.join(SET, Membership(digest=DIGEST, repository=SHOP, joined=NOW))
     assert told(ports, waiting(2)) == []
     assert not ports.notices.waiting(SHOP)
 

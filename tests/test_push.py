@@ -103,9 +103,9 @@ class World:
             reference = SetReference(set=SET, type="deb", namespace="debian:12", origins=())
             image = self.images.images[request.digest]
             self.images.save_image(replace(image, state=ImageState.INDEXED, sets=(reference,)))
-            self.sets.join(SET, request.digest, request.repository, now=self.now)
-            if (request.digest, request.repository) not in self.images.members:
-                self.sets.leave(SET, request.digest, request.repository)
+            stay = self.images.members.get((request.digest, request.repository))
+            if stay is not None:
+                self.sets.join(SET, stay)
 
     def members(self, repository: Repository = SHOP) -> dict[Digest, tuple[str, ...]]:
         return {digest: member.tags for (digest, where), member in self.images.members.items() if where == repository}

@@ -569,7 +569,7 @@ def test_an_image_that_is_affected_through_two_sets_comes_once_with_the_packages
         fleet.ports.sets.begin(some)
         fleet.ports.sets.link(some.id, ecosystems.load()["deb"].features(package, "debian:12"))
         assert fleet.ports.sets.complete(some.id, [verdict(package, "CVE-2024-5535")], rev=0)
-        fleet.ports.sets.join(some.id, DIGEST, SHOP, now=0.0)
+        fleet.ports.sets.join(some.id, Membership(digest=DIGEST, repository=SHOP))
         references.append(replace(known.sets[0], set=some.id))
     fleet.ports.images.save_image(replace(known, sets=tuple(references)))
     fleet.ports.images.add_membership(DIGEST, SHOP, "1.0")

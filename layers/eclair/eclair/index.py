@@ -29,6 +29,7 @@ from eclair.model import (
     Manifest,
     Member,
     MemberKey,
+    Membership,
     NotifyRequest,
     PackageSet,
     Repository,
@@ -108,17 +109,15 @@ class Index:
         contents = coalesce(read)
         found = package_sets(contents)
         image = self._store(_image(manifest, read, contents, [reference for _, reference in found]))
-        repositories = self._repositories(image, request.repository)
+        stays = self._stays(image, request.repository)
         for package_set, _ in found:
             self.build(package_set)
-            for repository in repositories:
-                self.join(
-                    package_set, request.digest, repository, instead_of=_of_type(image.replaced, package_set.type)
-                )
-        self._leave(image.digest, image.replaced, repositories)
+            for stay in stays:
+                self.join(package_set, stay, instead_of=_of_type(image.replaced, package_set.type))
+        self._leave(image.replaced, stays)
         self._close(image)
-        self._leave_if_deleted(image, repositories)
-        self._wake(image, repositories)
+        self._leave_if_deleted(image, stays)
+        self._wake(image, stays)
         return True
 
     def _layers(
@@ -189,12 +188,10 @@ class Index:
                 return stored
         raise Unavailable(f"image {digest}: others stored it {ATTEMPTS} times meanwhile; deliver again later")
 
-    def _repositories(self, image: Image, asked: Repository) -> tuple[Repository, ...]:
-        """Return where the image has to join its sets: all repositories that it is in, where it leaves some."""
-        if not image.replaced:
-            return (asked,)
-        memberships = self.images.memberships(image.digest)
-        return tuple(dict.fromkeys((asked, *(membership.repository for membership in memberships))))
+    def _stays(self, image: Image, asked: Repository) -> tuple[Membership, ...]:
+        """Return where the image has to join its sets: where it was asked for or, if it leaves some, wherever it is."""
+        found = self.images.memberships(image.digest)
+        return tuple(stay for stay in found if image.replaced or stay.repository == asked)
 
     def build(self, package_set: PackageSet) -> None:
         """Make the set complete, unless it is: with verdicts from statements read after its edges were there."""
@@ -210,16 +207,14 @@ class Index:
             if self.sets.complete(package_set.id, judgement(self.advisories, of_set).verdicts, rev=now.rev):
                 return
 
-    def join(
-        self, package_set: PackageSet, digest: Digest, repository: Repository, *, instead_of: SetId | None = None
-    ) -> None:
+    def join(self, package_set: PackageSet, stay: Membership, *, instead_of: SetId | None = None) -> None:
         """Add the image to the set's members, tell it a version, and put down what appeared meanwhile.
 
         It may join `instead_of` a set that an earlier reading gave; then only the difference is news.
         """
-        joined = self.sets.join(package_set.id, digest, repository, now=self.clock())
+        joined = self.sets.join(package_set.id, stay)
         member = joined if joined.since else self._admitted(package_set.id, joined)
-        if member is None or member.settled:
+        if member is None or member.joined != stay.joined or member.settled:
             return
         for item in (*self._pushed(package_set, member, instead_of), *self._missed(package_set, member)):
             self.notices.put_waiting(item)
@@ -260,7 +255,7 @@ class Index:
         package_set = self.sets.packages(set_id)
         key = MemberKey(set=set_id, digest=member.digest, repository=member.repository)
         before = self.sets.present([key]).get(key)
-        if package_set is None or before is None or not before.settled:
+        if package_set is None or before is None or before.joined != member.joined or not before.settled:
             return ()
         waiting_ = chain.from_iterable(pages(self.notices, member.repository))
         unsent = [item for item in waiting_ if item.member == key]
@@ -269,27 +264,19 @@ class Index:
         version, _ = self.sets.verdicts(set_id)
         return verdicts_at(self.sets, package_set, min((item.number - 1 for item in unsent), default=version))
 
-    def _leave(self, digest: Digest, replaced: Iterable[SetReference], repositories: Iterable[Repository]) -> None:
-        for reference, repository in product(replaced, repositories):
-            self.sets.leave(reference.set, digest, repository)
+    def _leave(self, references: Iterable[SetReference], stays: Iterable[Membership]) -> None:
+        for reference, stay in product(references, stays):
+            self.sets.leave(reference.set, stay.digest, stay.repository, joined=stay.joined)
 
-    def _leave_if_deleted(self, image: Image, repositories: Iterable[Repository]) -> None:
-        """Undo the joining where the image left a repository while it was being read."""
-        gone = self._absent(image.digest, repositories)
-        self._leave(image.digest, image.sets, gone)
-        # Pushed again meanwhile: whoever read it for that push may have found it joined still.
-        back = [name for name in gone if name not in self._absent(image.digest, gone)]
-        if back:
-            self.queues.index([IndexRequest(repository=name, digest=image.digest) for name in back])
+    def _leave_if_deleted(self, image: Image, stays: Iterable[Membership]) -> None:
+        """Undo the joining for stays that ended while the image was being read."""
+        present = {(stay.repository, stay.joined) for stay in self.images.memberships(image.digest)}
+        self._leave(image.sets, [stay for stay in stays if (stay.repository, stay.joined) not in present])
 
-    def _absent(self, digest: Digest, repositories: Iterable[Repository]) -> list[Repository]:
-        present = {membership.repository for membership in self.images.memberships(digest)}
-        return [name for name in repositories if name not in present]
-
-    def _wake(self, image: Image, repositories: Iterable[Repository]) -> None:
+    def _wake(self, image: Image, stays: Iterable[Membership]) -> None:
         """Have told what waits: it may be news that could not be told before the image had settled."""
         reason = f"{image.digest} indexed at {self.clock()}"
-        waking = [name for name in repositories if self.notices.waiting(name, limit=1)]
+        waking = [stay.repository for stay in stays if self.notices.waiting(stay.repository, limit=1)]
         if waking:
             self.queues.notify([NotifyRequest(repository=name, reason=reason) for name in waking])
 

@@ -339,11 +339,15 @@ class Image:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Membership:
-    """An image in a repository, with the tags that lead to it there (also through an index)."""
+    """An image in a repository, with the tags that lead to it there (also through an index).
+
+    `joined` is when it came: an image that left and came back is in another stay, in which it is told everything anew.
+    """
 
     digest: Digest
     repository: Repository
     tags: tuple[str, ...] = ()
+    joined: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -626,9 +630,9 @@ class Delta:
 class Member:
     """An image of a repository that has a set.
 
-    `joined` is when; an image that left and came back is another member, which is told everything anew. `since` is the
-    verdict version told at push, 0 while pending; `settled` says that every delta between that telling and its being
-    seen by judge has been put, so that a repeated push has nothing more to tell.
+    `joined` names the stay of the image that it is a member for. `since` is the verdict version told at push, 0 while
+    pending; `settled` says that every delta between that telling and its being seen by judge has been put, so that a
+    repeated push has nothing more to tell.
     """
 
     digest: Digest
@@ -651,8 +655,8 @@ class MemberKey:
 class Waiting:
     """A delta that a repository's subscribers have not been told yet (or have: `sent`), for one image.
 
-    It is news of the member that `joined` then, and no news once that one has left. `changes` are carried for a push
-    only (the findings it began with); a later delta is read from its set.
+    It is news of the stay that began when the image `joined`, and none once that has ended. `changes` are carried for a
+    push only (the findings it began with); a later delta is read from its set.
     """
 
     repository: Repository

@@ -20,6 +20,7 @@ from eclair.model import (
     Change,
     Digest,
     FeatureId,
+    Membership,
     Notice,
     NotifyRequest,
     Package,
@@ -83,11 +84,12 @@ class Notify:
         due: list[Waiting] = []
         weight = 0
         for items in pages(self.notices, repository):
+            stays = self.images.memberships_in(repository, dict.fromkeys(item.digest for item in items))
             members = self.sets.present(item.member for item in items)
             gone = []
             for item in items:
-                member = members.get(item.member)
-                if member is None or member.joined != item.joined:
+                stay, member = stays.get(item.digest), members.get(item.member)
+                if stay is None or member is None or not stay.joined == member.joined == item.joined:
                     gone.append(item.key)
                 elif member.settled and not any(map(loading, item.feeds)):
                     due.append(item)
@@ -148,8 +150,8 @@ class _Gathering:
 
     def __init__(self, *, images: Images, sets: Sets, repository: Repository) -> None:
         self._repository = repository
+        self._images = images
         self._image = cache(images.image)
-        self._memberships = cache(images.memberships)
         self._sets = sets
         self._installed = cache(self._of_set)
         self._positions = cache(self._by_feature)
@@ -158,11 +160,16 @@ class _Gathering:
 
     def news(self, waiting: Iterable[Waiting]) -> tuple[News, ...]:
         """Return the net changes, once for each package and vulnerability of an image."""
+        waiting = sorted(waiting, key=lambda item: (item.set, item.number))
+        stays = self._images.memberships_in(self._repository, dict.fromkeys(item.digest for item in waiting))
         nets: defaultdict[tuple[Digest, SetId], _Net] = defaultdict(_Net)
-        for item in sorted(waiting, key=lambda item: (item.set, item.number)):
+        for item in waiting:
+            stay = stays.get(item.digest)
+            if stay is None or stay.joined != item.joined:
+                continue  # it left meanwhile: nobody has to be told
             for difference in self._changes(item):
                 nets[item.digest, item.set].add(difference, item.number)
-        return tuple(news for (digest, set_id), net in nets.items() for news in self._told(digest, set_id, net))
+        return tuple(news for (digest, set_id), net in nets.items() for news in self._told(stays[digest], set_id, net))
 
     def _changes(self, item: Waiting) -> tuple[Change, ...]:
         if item.cause is Cause.PUSHED:
@@ -170,12 +177,11 @@ class _Gathering:
         delta = self._delta(item.set, item.number)
         return delta.changes if delta else ()
 
-    def _told(self, digest: Digest, set_id: SetId, net: _Net) -> Iterator[News]:
-        image = self._image(digest)
-        member = next((found for found in self._memberships(digest) if found.repository == self._repository), None)
+    def _told(self, stay: Membership, set_id: SetId, net: _Net) -> Iterator[News]:
+        image = self._image(stay.digest)
         reference = next((found for found in image.sets if found.set == set_id), None) if image else None
-        if image is None or member is None or reference is None:
-            return  # deleted meanwhile: nobody has to be told
+        if image is None or reference is None:
+            return  # read anew meanwhile: the difference is told of the sets that it has now
         positions = self._positions(set_id)
         for number, vulnerability in dict.fromkeys(
             (number, vulnerability) for feature, vulnerability in net.changes for number in positions.get(feature, ())
@@ -189,7 +195,7 @@ class _Gathering:
                 change=told,
                 package=installed.package,
                 namespace=reference.namespace,
-                place=Place(digest=digest, tags=member.tags, layer=layer.digest, created_by=layer.created_by),
+                place=Place(digest=stay.digest, tags=stay.tags, layer=layer.digest, created_by=layer.created_by),
             )
 
     def _of_package(self, set_id: SetId, installed: _Installed, vulnerability: str, net: _Net) -> Change | None:

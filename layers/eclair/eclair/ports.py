@@ -68,8 +68,13 @@ class Images(Protocol):
     def repositories(self, *, page: str | None = None, limit: int = 100) -> Page[Repository]:
         """Return the repositories that ever had an image, each once (may lag)."""
 
-    def add_membership(self, digest: Digest, repository: Repository, tag: str | None = None) -> None:
-        """Put the image into the repository and, where given, add the tag to it."""
+    def memberships_in(self, repository: Repository, digests: Iterable[Digest]) -> Mapping[Digest, Membership]:
+        """Return the memberships of images in one repository that are there."""
+
+    def add_membership(
+        self, digest: Digest, repository: Repository, tag: str | None = None, *, now: float = 0.0
+    ) -> None:
+        """Put the image into the repository, unless it is there, and add the tag to it where one is given."""
 
     def remove_tag(self, digest: Digest, repository: Repository, tag: str) -> None:
         """Take the tag from the membership; a membership that is not there stays away."""
@@ -137,8 +142,10 @@ class Sets(Protocol):
 
     def close_delta(self, set_id: SetId, number: int) -> None: ...
 
-    def join(self, set_id: SetId, digest: Digest, repository: Repository, *, now: float) -> Member:
-        """Add the member as pending (since 0, joined now) unless it is there; return it as it is stored."""
+    def join(self, set_id: SetId, stay: Membership) -> Member:
+        """Add a pending member (since 0) for the stay, also in the place of one for an earlier stay; return what is
+        stored.
+        """
 
     def present(self, keys: Iterable[MemberKey]) -> Mapping[MemberKey, Member]:
         """Return the members that are there."""
@@ -147,9 +154,10 @@ class Sets(Protocol):
         """Set the since of a pending member; one that is not pending, or has left (since), stays as it is."""
 
     def settle(self, set_id: SetId, member: Member) -> None:
-        """Mark the member as settled; one that has left stays gone, one that came back since as it is."""
+        """Mark the member as settled; one that has left stays gone, one for a later stay as it is."""
 
-    def leave(self, set_id: SetId, digest: Digest, repository: Repository) -> None: ...
+    def leave(self, set_id: SetId, digest: Digest, repository: Repository, *, joined: float) -> None:
+        """Delete the member, unless it is for a later stay than the one that began then."""
 
     def members(self, set_id: SetId, *, page: str | None = None, limit: int = 1000) -> Page[Member]: ...
 

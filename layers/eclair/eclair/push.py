@@ -26,6 +26,7 @@ from eclair.model import (
     Index,
     IndexRequest,
     Manifest,
+    MemberKey,
     Membership,
     Repository,
     Tag,
@@ -160,7 +161,7 @@ class Push:
         for _ in range(ATTEMPTS):
             for digest in touched:
                 if tag is not None and digest in tag.images:
-                    self.images.add_membership(digest, repository, name)
+                    self.images.add_membership(digest, repository, name, now=self.clock())
                 else:
                     self.images.remove_tag(digest, repository, name)
             then, tag = tag, self.images.tag(repository, name)
@@ -191,7 +192,7 @@ class Push:
         for image in found:
             if self.images.image(image.digest) is None:
                 self.images.save_image(image)
-            self.images.add_membership(image.digest, repository)
+            self.images.add_membership(image.digest, repository, now=self.clock())
             if image.state is ImageState.QUEUED:
                 requests.append(IndexRequest(repository=repository, digest=image.digest))
         if requests:
@@ -209,11 +210,16 @@ class Push:
         return gone
 
     def _expel(self, repository: Repository, digest: Digest) -> None:
-        """Take an image out of the repository; the membership goes first, since indexing joins only while it stands."""
-        self.images.remove_membership(digest, repository)
+        """End the stay of an image in the repository, and what was joined to its sets for that or an earlier stay.
+
+        The membership goes first: where it is gone, what is left of its stay is news to nobody.
+        """
         image = self.images.image(digest)
-        for reference in image.sets if image else ():
-            self.sets.leave(reference.set, digest, repository)
+        sets = [reference.set for reference in (*image.sets, *image.replaced)] if image else []
+        ending = self.sets.present(MemberKey(set=set_id, digest=digest, repository=repository) for set_id in sets)
+        self.images.remove_membership(digest, repository)
+        for key, member in ending.items():
+            self.sets.leave(key.set, digest, repository, joined=member.joined)
 
     # --- asking the registry
 

@@ -74,6 +74,26 @@ def test_an_image_larger_than_a_row_is_read_back_and_replaced(images: Images) ->
         assert images.image(digest(1)) == image
 
 
+def test_a_stay_begins_when_the_image_joins_and_not_when_it_is_tagged(images: Images) -> None:
+    images.add_membership(digest(1), SHOP, now=1_750_000_000.125)
+    images.add_membership(digest(1), SHOP, "v1", now=1_750_000_001.0)
+    first = replace(member(1, SHOP, "v1"), joined=1_750_000_000.125)
+    assert images.memberships(digest(1)) == (first,)
+    assert images.members_of(SHOP).items == (first,)
+    images.remove_membership(digest(1), SHOP)
+    images.add_membership(digest(1), SHOP, "v1", now=1_750_000_002.0)
+    assert images.memberships(digest(1)) == (replace(first, joined=1_750_000_002.0),)
+
+
+def test_the_memberships_of_many_images_in_one_repository_are_read_at_once(images: Images) -> None:
+    for number in range(3):
+        images.add_membership(digest(number), SHOP, f"v{number}")
+    images.add_membership(digest(3), BANK)
+    found = images.memberships_in(SHOP, [digest(2), digest(0), digest(3), digest(2)])
+    assert found == {digest(0): member(0, SHOP, "v0"), digest(2): member(2, SHOP, "v2")}
+    assert images.memberships_in(SHOP, []) == {}
+
+
 def test_an_image_has_one_membership_for_each_repository(images: Images) -> None:
     images.add_membership(digest(1), SHOP, "v1")
     images.add_membership(digest(1), BANK)

@@ -21,6 +21,7 @@ from eclair.model import (
     Kind,
     Member,
     MemberKey,
+    Membership,
     Package,
     PackageKey,
     PackageSet,
@@ -295,66 +296,77 @@ def test_deltas_of_other_sets_are_not_mixed_in(sets: Sets) -> None:
 # --- members ---
 
 
-def joined(sets: Sets, number: int = 1, repository: Repository = SHOP, set_id: SetId = SET) -> Member:
-    return sets.join(set_id, digest(number), repository, now=NOW)
+def stay(number: int = 1, repository: Repository = SHOP, joined: float = NOW) -> Membership:
+    return Membership(digest=digest(number), repository=repository, joined=joined)
 
 
 def test_a_member_joins_as_pending(sets: Sets) -> None:
     pending = Member(digest=digest(1), repository=SHOP, joined=NOW, since=0)
     for _ in range(2):
-        assert joined(sets) == pending
+        assert sets.join(SET, stay()) == pending
     assert sets.members(SET).items == (pending,)
     key = MemberKey(set=SET, digest=digest(1), repository=SHOP)
     assert sets.present([key, replace(key, digest=digest(2))]) == {key: pending}
 
 
 def test_joining_again_returns_the_member_as_it_is_stored(sets: Sets) -> None:
-    member = joined(sets)
+    member = sets.join(SET, stay())
     sets.tell(SET, member, 7)
     sets.settle(SET, member)
     stored = replace(member, since=7, settled=True)
-    assert sets.join(SET, digest(1), SHOP, now=NOW + 1) == stored
+    assert sets.join(SET, stay()) == stored
+    assert sets.join(SET, stay(joined=NOW - 1)) == stored
     assert sets.members(SET).items == (stored,)
 
 
 def test_only_a_pending_member_is_told(sets: Sets) -> None:
-    member = joined(sets)
+    member = sets.join(SET, stay())
     sets.tell(SET, member, 3)
     sets.tell(SET, member, 5)
-    assert joined(sets).since == 3
+    assert sets.join(SET, stay()).since == 3
 
 
 def test_a_member_that_is_gone_stays_gone(sets: Sets) -> None:
-    member = joined(sets)
+    member = sets.join(SET, stay())
     for _ in range(2):
-        sets.leave(SET, digest(1), SHOP)
+        sets.leave(SET, digest(1), SHOP, joined=NOW)
     sets.tell(SET, member, 3)
     sets.settle(SET, member)
     assert sets.members(SET).items == ()
     assert sets.present([MemberKey(set=SET, digest=digest(1), repository=SHOP)]) == {}
 
 
-def test_a_member_that_came_back_is_another_one(sets: Sets) -> None:
-    member = joined(sets)
+LATER = NOW + 0.000125
+
+
+@pytest.mark.parametrize("left", [True, False])
+def test_a_later_stay_is_another_member(sets: Sets, left: bool) -> None:  # noqa: FBT001 - pytest passes it
+    member = sets.join(SET, stay())
     sets.tell(SET, member, 3)
-    sets.leave(SET, digest(1), SHOP)
-    back = sets.join(SET, digest(1), SHOP, now=NOW + 0.000125)
-    assert back == replace(member, joined=NOW + 0.000125)
+    sets.settle(SET, member)
+    if left:
+        sets.leave(SET, digest(1), SHOP, joined=NOW)
+    back = sets.join(SET, stay(joined=LATER))
+    assert back == replace(member, joined=LATER, since=0)
     sets.tell(SET, member, 4)
     sets.settle(SET, member)
+    sets.leave(SET, digest(1), SHOP, joined=NOW)
+    assert sets.join(SET, stay()) == back
     assert sets.members(SET).items == (back,)
+    sets.leave(SET, digest(1), SHOP, joined=LATER + 1)
+    assert sets.members(SET).items == ()
 
 
 def test_an_image_is_a_member_once_for_each_repository(sets: Sets) -> None:
-    in_shop, in_bank = joined(sets), joined(sets, repository=BANK)
-    joined(sets, 2, BANK, SetId("other"))
+    in_shop, in_bank = sets.join(SET, stay()), sets.join(SET, stay(repository=BANK))
+    sets.join(SetId("other"), stay(2, BANK))
     sets.tell(SET, in_bank, 2)
     assert sets.members(SET).items == (replace(in_bank, since=2), in_shop)
 
 
 def test_members_come_in_pages_each_once(sets: Sets) -> None:
     for number in range(25):
-        joined(sets, number)
+        sets.join(SET, stay(number))
     page = sets.members(SET, limit=10)
     found = [page.items]
     while page.next:

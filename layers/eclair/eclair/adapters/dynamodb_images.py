@@ -3,8 +3,8 @@
 | row | pk | sk | columns |
 |---|---|---|---|
 | image | `I#<digest>` | `M` | the image, rev |
-| membership | `I#<digest>` | `R#<repository>` | digest, repository, tags |
-| the same | `R#<repository>` | `I#<digest>` | digest, repository, tags |
+| membership | `I#<digest>` | `R#<repository>` | digest, repository, tags, joined |
+| the same | `R#<repository>` | `I#<digest>` | digest, repository, tags, joined |
 | tag | `R#<repository>` | `T#<name>` | the tag, time |
 | repository | `R#<00 to 15>` | repository | |
 | layer | `L#<digest>` | `M` | the layer, as the last analysers read it |
@@ -14,6 +14,7 @@ tags are a set that is added to and deleted from, so that concurrent events merg
 """
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from pynamodb.expressions.condition import Condition
@@ -69,10 +70,21 @@ class DynamoImages:
                 break
         return Page(items=tuple(found), next=f"{shard}." if shard < SHARDS else None)
 
-    def add_membership(self, digest: Digest, repository: Repository, tag: str | None = None) -> None:
+    def memberships_in(self, repository: Repository, digests: Iterable[Digest]) -> Mapping[Digest, Membership]:
+        rows = self._table.get_all((partition("I", digest), named("R", repository)) for digest in digests)
+        found = map(_membership, rows.values())
+        return {member.digest: member for member in found}
+
+    def add_membership(
+        self, digest: Digest, repository: Repository, tag: str | None = None, *, now: float = 0.0
+    ) -> None:
         self._list(repository)
         row = self._table.row
-        actions: list[Action] = [row.digest.set(digest), row.repository.set(repository)]
+        actions: list[Action] = [
+            row.digest.set(digest),
+            row.repository.set(repository),
+            row.joined.set(row.joined | now),
+        ]
         if tag is not None:
             actions.append(row.tags.add({tag}))
 
@@ -149,6 +161,7 @@ def _membership(row: Row) -> Membership:
         digest=Digest(row.digest or ""),
         repository=Repository(row.repository or ""),
         tags=tuple(sorted(row.tags or ())),
+        joined=float(row.joined or 0),
     )
 
 

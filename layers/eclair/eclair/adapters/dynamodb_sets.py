@@ -33,6 +33,7 @@ from eclair.model import (
     KeyRange,
     Member,
     MemberKey,
+    Membership,
     PackageKey,
     PackageSet,
     Page,
@@ -183,13 +184,13 @@ class DynamoSets:
 
     # --- members -----------------------------------------------------------------------------------------------------
 
-    def join(self, set_id: SetId, digest: Digest, repository: Repository, *, now: float) -> Member:
-        pk, sk = _members(set_id), named(digest, repository)
+    def join(self, set_id: SetId, stay: Membership) -> Member:
+        row, (pk, sk) = self._table.row, _of_member(set_id, stay)
         stored = self._table.get(pk, sk)
-        if stored is not None:
+        if stored is not None and float(stored.joined or 0) >= stay.joined:
             return _member(stored)
-        new = self._table.row(pk, sk, digest=digest, repository=repository, joined=now, since=0)
-        if self._table.put_new(new):
+        new = row(pk, sk, digest=stay.digest, repository=stay.repository, joined=stay.joined, since=0)
+        if self._table.put(new, row.pk.does_not_exist() | (row.joined < stay.joined)):
             return _member(new)
         return _member(self._table.get(pk, sk) or new)
 
@@ -206,8 +207,8 @@ class DynamoSets:
         row = self._table.row
         self._table.update(*_of_member(set_id, member), [row.settled.set(True)], row.joined == member.joined)
 
-    def leave(self, set_id: SetId, digest: Digest, repository: Repository) -> None:
-        self._table.delete(_members(set_id), named(digest, repository))
+    def leave(self, set_id: SetId, digest: Digest, repository: Repository, *, joined: float) -> None:
+        self._table.delete(_members(set_id), named(digest, repository), self._table.row.joined <= joined)
 
     def members(self, set_id: SetId, *, page: str | None = None, limit: int = 1000) -> Page[Member]:
         rows, following = self._table.page(_members(set_id), page=page, limit=limit)
@@ -236,7 +237,7 @@ def _members(set_id: SetId) -> str:
     return partition("Y", set_id)
 
 
-def _of_member(set_id: SetId, member: Member | MemberKey) -> Key:
+def _of_member(set_id: SetId, member: Member | MemberKey | Membership) -> Key:
     return _members(set_id), named(member.digest, member.repository)
 
 

@@ -83,9 +83,15 @@ class MemoryImages:
     def repositories(self, *, page: str | None = None, limit: int = 100) -> Page[Repository]:
         return _page(self.listed, str, page, limit)
 
-    def add_membership(self, digest: Digest, repository: Repository, tag: str | None = None) -> None:
+    def memberships_in(self, repository: Repository, digests: Iterable[Digest]) -> Mapping[Digest, Membership]:
+        rows = ((digest, self.members.get((digest, repository))) for digest in digests)
+        return {digest: member for digest, member in rows if member is not None}
+
+    def add_membership(
+        self, digest: Digest, repository: Repository, tag: str | None = None, *, now: float = 0.0
+    ) -> None:
         key = (digest, repository)
-        member = self.members.get(key) or Membership(digest=digest, repository=repository)
+        member = self.members.get(key) or Membership(digest=digest, repository=repository, joined=now)
         tags = {*member.tags, tag} if tag is not None else set(member.tags)
         self.members[key] = replace(member, tags=tuple(sorted(tags)))
         self.listed[repository] = None
@@ -198,9 +204,13 @@ class MemorySets:
     def close_delta(self, set_id: SetId, number: int) -> None:
         self.deltas[set_id, number] = replace(self.deltas[set_id, number], open=False)
 
-    def join(self, set_id: SetId, digest: Digest, repository: Repository, *, now: float) -> Member:
-        new = Member(digest=digest, repository=repository, joined=now)
-        return self.joined.setdefault((set_id, digest, repository), new)
+    def join(self, set_id: SetId, stay: Membership) -> Member:
+        row = (set_id, stay.digest, stay.repository)
+        stored = self.joined.get(row)
+        if stored is None or stored.joined < stay.joined:
+            stored = Member(digest=stay.digest, repository=stay.repository, joined=stay.joined)
+            self.joined[row] = stored
+        return stored
 
     def present(self, keys: Iterable[MemberKey]) -> Mapping[MemberKey, Member]:
         rows = ((key, self.joined.get((key.set, key.digest, key.repository))) for key in keys)
@@ -218,8 +228,10 @@ class MemorySets:
         if stored is not None and stored.joined == member.joined:
             self.joined[row] = replace(stored, settled=True)
 
-    def leave(self, set_id: SetId, digest: Digest, repository: Repository) -> None:
-        self.joined.pop((set_id, digest, repository), None)
+    def leave(self, set_id: SetId, digest: Digest, repository: Repository, *, joined: float) -> None:
+        stored = self.joined.get((set_id, digest, repository))
+        if stored is not None and stored.joined <= joined:
+            del self.joined[set_id, digest, repository]
 
     def members(self, set_id: SetId, *, page: str | None = None, limit: int = 1000) -> Page[Member]:
         found = (member for key, member in self.joined.items() if key[0] == set_id)
