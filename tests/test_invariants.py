@@ -2,9 +2,11 @@
 
 A machine pushes, retags and deletes images, lets feeds say more, less and other things, and delivers what that leads to
 in any order, twice, and with handlers killed, failed and overtaken at any call of a port (`deployment`).
+`ECLAIR_MACHINE_EXAMPLES` says how many worlds it lives through.
 """
 
 import json
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -386,7 +388,9 @@ def _bare(statement: Statement) -> Statement:
     return replace(statement, seq=0, revision="", first_load=False, first_seen=0.0, changed=0.0)
 
 
+EXAMPLES: Final = int(os.environ.get("ECLAIR_MACHINE_EXAMPLES", "200"))
+
 Fleet.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=EXAMPLES, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestFleet = Fleet.TestCase
