@@ -48,7 +48,13 @@ def test_a_vendor_s_clock_that_is_ahead_makes_no_negative_lag() -> None:
         ({"last_success": NOW - STALE_AFTER - 1}, CoverageState.STALE, "was last loaded 7 days ago"),
         ({"held": True, "failure": "held back: …"}, CoverageState.STALE, "feed debian is held back"),
         ({"closed": False}, CoverageState.LOADING, "has not ended"),
-        ({"closed": False, "last_success": 0.0, "failure": "HTTP 404"}, CoverageState.FAILED, "never loaded: HTTP 404"),
+        ({"closed": False, "last_success": 0.0, "failure": "HTTP 500"}, CoverageState.FAILED, "never loaded: HTTP 500"),
+        (
+            {"closed": False, "last_success": 0.0, "failure": "HTTP 404", "absent": True},
+            CoverageState.MISSING,
+            "not loaded: HTTP 404",
+        ),
+        ({"failure": "HTTP 404", "absent": True}, CoverageState.OK, "the last attempt failed: HTTP 404"),
     ],
 )
 def test_a_part_stands_as_it_does(changes: dict[str, object], state: CoverageState, detail: str) -> None:

@@ -482,6 +482,22 @@ def test_a_failing_part_harms_no_other() -> None:
     assert [(part.name, bool(part.failure)) for part in world.feeds.parts("toy")] == [("main", True), ("old", False)]
 
 
+def test_a_document_that_is_not_there_is_told_apart_from_a_site_that_fails(world: World) -> None:
+    with pytest.raises(NotFound):
+        world.refresh()
+    assert (world.part.absent, "404" in world.part.failure) == (True, True)
+    world.site.down = True
+    with pytest.raises(Unavailable):
+        world.refresh()
+    assert (world.part.absent, "500" in world.part.failure) == (False, True)
+    world.site.down = False
+    with pytest.raises(NotFound):
+        world.refresh()
+    world.publish(FIRST)
+    world.refresh()
+    assert (world.part.absent, world.part.failure) == (False, "")
+
+
 def test_a_probe_that_is_not_there_is_no_failure(world: World) -> None:
     class Probing(ByPackage):
         parts = (replace(ByPackage.parts[0], probe=True),)

@@ -267,6 +267,13 @@ def test_coverage_says_how_far_a_report_may_be_believed(found: ImageReport, stat
     assert found.findings == ()
 
 
+def test_coverage_says_that_a_feed_does_not_tell_what_is_not_fixed() -> None:
+    rocky = Distribution(id="rocky", version="9", name="Rocky Linux 9", namespace="rocky:9")
+    part = replace(LOADED, feed="rocky", name="osv", supported=(("rocky:9", True),))
+    covered = only(built(OPENSSL, distribution=rocky, part=part))
+    assert (covered.state, covered.detail) == (CoverageState.OK, "feed rocky does not tell what is not fixed yet")
+
+
 @pytest.mark.parametrize(
     ("state", "covered"),
     [

@@ -72,6 +72,20 @@ def test_the_recorded_records_of_cargo_with_what_rustsec_thinks_is_no_vulnerabil
     assert [(said.id, said.raw_state) for said in unsound] == [("RUSTSEC-2023-0072", "unsound")]
 
 
+@pytest.mark.parametrize(
+    ("informational", "severity"),
+    [("unmaintained", "negligible"), ("notice", "negligible"), ("unsound", "unknown")],
+)
+def test_what_rustsec_says_is_no_vulnerability_is_not_shown_as_one(informational: str, severity: str) -> None:
+    notice = {
+        "package": {"ecosystem": "crates.io", "name": "yaml"},
+        "ranges": [{"type": "SEMVER", "events": [{"introduced": "0.0.0-0"}]}],
+        "database_specific": {"informational": informational},
+    }
+    [said] = statements(parse(zipped([{"id": "RUSTSEC-2024-0320", "affected": [notice]}]), "cargo"))
+    assert (said.severity, said.raw_state) == (severity, informational)
+
+
 def test_the_recorded_records_of_rubygems_and_go() -> None:
     assert recorded("gem", "rubygems-all.zip") == [
         "ffi GHSA-2gw2-8q9w-cw8p CVE-2018-1000201 : fixed <1.9.24 high",

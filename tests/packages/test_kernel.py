@@ -71,6 +71,32 @@ def test_a_feature_says_so() -> None:
     assert [feature.context for feature in found] == [Mark.NO_KERNEL] * len(found) != []
 
 
+@pytest.mark.parametrize(
+    ("name", "source", "unsigned"),
+    [
+        ("linux-image-6.1.0-18-amd64", "linux-signed-amd64", "linux"),
+        ("linux-image-6.1.0-0.deb11.17-arm64", "linux-signed-6.1-arm64", "linux-6.1"),
+        ("linux-image-5.15.0-91-generic", "linux-signed", "linux"),
+        ("linux-image-5.15.0-1050-aws", "linux-signed-aws", "linux-aws"),
+        ("linux-image-6.5.0-14-generic", "linux-signed-hwe-6.5", "linux-hwe-6.5"),
+    ],
+)
+def test_a_signed_kernel_is_looked_for_under_the_source_that_advisories_name(
+    name: str, source: str, unsigned: str
+) -> None:
+    signed = Package(
+        type="deb", name=name, version="6.1.76-1", source=Source(name=source, version="6.1.76+1"), path="x"
+    )
+    [feature] = features(signed, "debian:12")
+    assert (feature.package.name, feature.version, feature.context) == (unsigned, "6.1.76-1", "")
+
+
+@pytest.mark.parametrize("source", ["linux", "linux-signedness", "shim-signed"])
+def test_other_sources_keep_their_names(source: str) -> None:
+    [feature] = features(package("x", source), "debian:12")
+    assert feature.package.name == source
+
+
 def test_hostile_names_take_no_time() -> None:
     assert context(package("linux-" + "a-" * 100_000 + "!", "linux-" + "a-" * 100_000)) == ""
     assert context(package("kernel" + "-rt-64k" * 100_000 + "!", "kernel"))

@@ -19,7 +19,7 @@ from eclair.application import cache_folder, on_aws
 from eclair.errors import BadInput, EclairError, NotFound
 from eclair.image.reference import ArchiveReference, parse
 from eclair.model import CoverageState, Platform, Repository, Severity
-from eclair.report import ExplainedPackage, ImageReport
+from eclair.report import ExplainedPackage, Finding, ImageReport
 from eclair.scan import Scan
 from eclair.vercmp import compare_lines
 
@@ -328,15 +328,27 @@ def _print_json(value: object) -> None:
 
 def _print_findings(report: ImageReport) -> None:
     rows = [
-        (some.severity, some.vulnerability, some.package, some.version, some.fixed_version or some.state)
+        (some.severity, some.vulnerability, some.package, some.version, some.fixed_version or some.state, _notes(some))
         for some in report.findings
     ]
-    _print_table(("SEVERITY", "VULNERABILITY", "PACKAGE", "INSTALLED", "FIXED IN"), rows)
+    _print_table(("SEVERITY", "VULNERABILITY", "PACKAGE", "INSTALLED", "FIXED IN", "NOTES"), rows)
     print(f"\n{len(report.findings)} findings in {len(report.packages)} packages")
     if report.hidden:
         print("hidden: " + ", ".join(f"{count} {reason}" for reason, count in report.hidden.items()) + " (--all)")
     for coverage in report.coverage:
         print(f"coverage of {coverage.namespace or 'the image'}: {coverage.state} {coverage.detail}".rstrip())
+
+
+def _notes(finding: Finding) -> str:
+    """Return what else is to be known before somebody acts on a finding."""
+    notes = [mark.value for mark in finding.marks]
+    if finding.confidence == "low":
+        notes.append("low confidence")
+    if finding.fix_channel:
+        notes.append(f"fix by {finding.fix_channel}")
+    if finding.exploited:
+        notes.append("exploited")
+    return ", ".join(notes)
 
 
 def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

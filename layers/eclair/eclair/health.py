@@ -51,6 +51,8 @@ class FeedList:
 
 def standing(part: FeedPart, now: float) -> tuple[CoverageState, str]:
     """Say how a feed part stands as a whole, and why."""
+    if not part.last_success and part.absent:
+        return CoverageState.MISSING, f"feed {part.feed} ({part.name}) is not loaded: {part.failure}"
     if not part.last_success and part.failure:
         return CoverageState.FAILED, f"feed {part.feed} never loaded: {part.failure}"
     if not part.closed and not part.last_attempt and not part.last_success:

@@ -763,7 +763,7 @@ class FeedPart:
     `closed` says that a first complete load has ended. `revision` names the content `loaded` then, `published` is the
     latest date that the vendor gives it. `cursor` is where an incremental load goes on. `unread` counts the records
     that could not be read. `held` says that `failure` is a withdrawal of so much that it is not believed until it is
-    accepted.
+    accepted; `absent`, that it is a document that is not there, at the vendor's or in a mirror.
     """
 
     feed: str
@@ -781,6 +781,7 @@ class FeedPart:
     cursor: str = ""
     unread: int = 0
     held: bool = False
+    absent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -127,10 +127,10 @@ class _Run:
         except NotFound as error:
             if self._part.probe and not self._stored.closed:
                 return Refreshed(changed=False)
-            self._save(failure=str(error))
+            self._save(failure=str(error), absent=True)
             raise
         except EclairError as error:
-            self._save(failure=str(error))
+            self._save(failure=str(error), absent=False)
             raise
 
     def _fetch_and_load(self) -> Refreshed:
@@ -246,6 +246,7 @@ class _Run:
             last_success=now,
             failure="",
             held=False,
+            absent=False,
             unread=self._tally.unread,
         )
         if stands and first:

@@ -440,6 +440,8 @@ def _of_namespace(
         state = CoverageState.APPROXIMATE if state is CoverageState.OK else state
     if third_party:
         details.append(f"{third_party} of {len(instances)} packages are not the distribution's: listed, not compared")
+    if isinstance(feed, feeds.Omitting):
+        details.append(f"feed {feed.name} does not tell {feed.omits}")
     return Coverage(
         namespace=reference.namespace, feed=feed.name, revision=part.revision, state=state, detail="; ".join(details)
     )

@@ -18,7 +18,7 @@ from typing import BinaryIO, Final
 from eclair.ecosystems import Ecosystem
 from eclair.errors import BadInput, BadVersion
 from eclair.model import Distribution, Feature, Interest, Inventory, Package, Source
-from eclair.packages import ubuntu_pro
+from eclair.packages import kernel, ubuntu_pro
 from eclair.packages.faults import Faults
 from eclair.packages.os_package import FileList, lines, namespace_among, os_purl, source_feature, text
 from eclair.packages.paragraphs import LARGEST, Paragraph, read_paragraphs
@@ -170,7 +170,7 @@ class Dpkg:
 
     def features(self, package: Package, namespace: str) -> tuple[Feature, ...]:
         """Return the source package at its source version."""
-        return source_feature(self, package, namespace)
+        return source_feature(self, kernel.unsigned(package), namespace)
 
     def hinted(self, packages: Sequence[Package], facts: Sequence[tuple[str, str]]) -> tuple[Package, ...]:
         """Return the packages with the word for Ubuntu Pro, where a file of the image tells of it."""

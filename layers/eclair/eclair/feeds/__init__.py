@@ -1,8 +1,8 @@
 """Where statements come from: one file per feed, found by being in this folder.
 
 Every feed is a `Feed`. What only some of them need are small protocols beside it: `Following` (documents that are found
-by reading others), `Incremental` (documents that are loaded one by one, as they change) and `Selective` (documents that
-are read faster for some packages only).
+by reading others), `Incremental` (documents that are loaded one by one, as they change) `Selective` (documents that
+are read faster for some packages only) and `Omitting` (silence that does not mean "not affected").
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import BinaryIO, Protocol, runtime_checkable
+from typing import BinaryIO, Final, Protocol, runtime_checkable
 
 from eclair.model import AdvisoryStatements, Enrichment, PackageKey, Said, Unread
 
@@ -93,6 +93,18 @@ class Selective(Protocol):
         """Yield what `parse` does but for records about packages of which none is wanted; still, something is said in
         each namespace.
         """
+
+
+NOT_FIXED: Final = "what is not fixed yet"
+
+
+@runtime_checkable
+class Omitting(Protocol):
+    """A feed that is silent on something that others tell: a report says so, since silence reads as "not affected"."""
+
+    @property
+    def omits(self) -> str:
+        """What it does not say, for instance `what is not fixed yet`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

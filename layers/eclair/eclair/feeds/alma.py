@@ -11,7 +11,7 @@ from typing import BinaryIO, Final
 
 from eclair.advisories import osv, rebuild
 from eclair.advisories.support import in_support
-from eclair.feeds import Document, Feed, Part
+from eclair.feeds import NOT_FIXED, Document, Feed, Part
 from eclair.model import Kind, PackageKey, Said
 
 URL: Final = "https://osv-vulnerabilities.storage.googleapis.com/AlmaLinux/all.zip"
@@ -25,6 +25,7 @@ class Alma:
     """Alma's errata: the authority for every release of AlmaLinux."""
 
     name = "alma"
+    omits = NOT_FIXED
     parts = (Part(name="osv", documents=(Document(url=URL),)),)
 
     def speaks_for(self, namespace: str) -> str | None:

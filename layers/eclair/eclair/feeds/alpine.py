@@ -8,40 +8,14 @@ https://wiki.alpinelinux.org/wiki/APKBUILD_Reference#secfixes): per release and 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
 from typing import BinaryIO, Final
 
 from eclair.advisories.json_stream import elements
 from eclair.advisories.records import Skipped, mapping, package_statements, sequence, text
+from eclair.advisories.support import in_support
 from eclair.errors import BadFeed
-from eclair.feeds import Document, Feed, Part
+from eclair.feeds import NOT_FIXED, Document, Feed, Part
 from eclair.model import Effect, Kind, PackageKey, PackageStatements, Range, State, Statement, Unread
-
-SUPPORT_ENDS: Final[Mapping[str, date]] = {
-    "3.2": date(2017, 5, 1),
-    "3.3": date(2017, 11, 1),
-    "3.4": date(2018, 5, 1),
-    "3.5": date(2018, 11, 1),
-    "3.6": date(2019, 5, 1),
-    "3.7": date(2019, 11, 1),
-    "3.8": date(2020, 5, 1),
-    "3.9": date(2020, 11, 1),
-    "3.10": date(2021, 5, 1),
-    "3.11": date(2021, 11, 1),
-    "3.12": date(2022, 5, 1),
-    "3.13": date(2022, 11, 1),
-    "3.14": date(2023, 5, 1),
-    "3.15": date(2023, 11, 1),
-    "3.16": date(2024, 5, 23),
-    "3.17": date(2024, 11, 22),
-    "3.18": date(2025, 5, 9),
-    "3.19": date(2025, 11, 1),
-    "3.20": date(2026, 4, 1),
-    "3.21": date(2026, 11, 1),
-    "3.22": date(2027, 5, 1),
-    "3.23": date(2027, 11, 1),
-}
-"""https://alpinelinux.org/releases/: a release is supported until the end of this day. `edge` has no end."""
 
 FIRST_RELEASE = 2
 LAST_CERTAIN_RELEASE = 21
@@ -62,6 +36,7 @@ class Alpine:
     """Alpine's security database: the authority for every release of Alpine Linux."""
 
     name = "alpine"
+    omits = NOT_FIXED
 
     def __init__(self) -> None:
         numbered = (_part(f"v3.{number}", probe=number > LAST_CERTAIN_RELEASE) for number in _release_numbers())
@@ -79,10 +54,7 @@ class Alpine:
 
     def supported(self, namespace: str, packages: Mapping[str, int], now: float) -> bool:
         """Say whether the release's end is still to come; one that is newer than the table is supported."""
-        if self.speaks_for(namespace) is None:
-            return False
-        end = SUPPORT_ENDS.get(namespace.removeprefix("alpine:"), date.max)
-        return datetime.fromtimestamp(now, UTC).date() <= end
+        return self.speaks_for(namespace) is not None and in_support(namespace, now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from eclair.advisories.records import Skipped, mapping, sequence, text, words
 from eclair.advisories.support import in_support
 from eclair.archives.compression import inflated
 from eclair.errors import BadFeed
-from eclair.feeds import Document, Feed, Index, Part
+from eclair.feeds import NOT_FIXED, Document, Feed, Index, Part
 from eclair.model import Kind, PackageKey, Range, Said, State
 
 CDN: Final = "https://cdn.amazonlinux.com"
@@ -42,6 +42,7 @@ class Amazon:
     """The repositories of Amazon Linux: the authority for 1, 2 and 2023."""
 
     name = "amazon"
+    omits = NOT_FIXED
     parts = (
         Part(
             name="1",

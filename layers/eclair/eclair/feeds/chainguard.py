@@ -10,7 +10,7 @@ from functools import lru_cache, partial
 from typing import BinaryIO, Final
 
 from eclair.advisories import osv
-from eclair.feeds import Document, Feed, Part
+from eclair.feeds import NOT_FIXED, Document, Feed, Part
 from eclair.model import Kind, PackageKey, Said
 
 URL: Final = "https://osv-vulnerabilities.storage.googleapis.com/{ecosystem}/all.zip"
@@ -23,6 +23,7 @@ class Chainguard:
     """Chainguard's advisories: the authority for Wolfi and Chainguard, which have no releases."""
 
     name = "chainguard"
+    omits = NOT_FIXED
     parts = tuple(
         Part(name=namespace, documents=(Document(url=URL.format(ecosystem=ecosystem)),))
         for namespace, ecosystem in ECOSYSTEMS.items()

@@ -21,7 +21,7 @@ from eclair.advisories.records import Skipped, text, words
 from eclair.advisories.support import in_support
 from eclair.archives.compression import inflated
 from eclair.errors import BadFeed
-from eclair.feeds import Document, Feed, Part
+from eclair.feeds import NOT_FIXED, Document, Feed, Part
 from eclair.model import Kind, PackageKey, Range, Said, State
 from eclair.packages import release_marks
 
@@ -38,6 +38,7 @@ class Oracle:
     """Oracle's errata: the authority for every release of Oracle Linux."""
 
     name = "oracle"
+    omits = NOT_FIXED
     parts = (Part(name="elsa", documents=(Document(url=URL),)),)
 
     def speaks_for(self, namespace: str) -> str | None:

@@ -19,6 +19,11 @@ URL: Final = "https://osv-vulnerabilities.storage.googleapis.com/{ecosystem}/all
 MALWARE: Final = "mal"
 """The database whose records are about packages made to do harm: https://github.com/ossf/malicious-packages."""
 
+NO_VULNERABILITIES: Final = frozenset({"notice", "unmaintained"})
+"""RustSec's words for what is no vulnerability (https://rustsec.org/advisories/): shown only where all is. What is
+`unsound` may be one.
+"""
+
 MAVEN: Final = "maven"
 UNKNOWN_GROUP: Final = "?"
 """Archives that do not tell their group are looked for under this one."""
@@ -126,10 +131,12 @@ def _ids(record: osv.Record) -> tuple[str, ...]:
 
 
 def _rating(record: osv.Record) -> osv.Rating:
-    """Return the database's own word, else the rating of its CVSS vectors; malware is the worst there is."""
+    """Return the database's own word, else the rating of its CVSS vectors; malware is the worst, a notice the least."""
     database = _database(record)
     if database == MALWARE:
         return osv.Rating(Severity.CRITICAL, database)
+    if record.note in NO_VULNERABILITIES:
+        return osv.Rating(Severity.NEGLIGIBLE, database)
     word = severity(record.severity)
     return osv.by_vectors(record, database) if word is Severity.UNKNOWN else osv.Rating(word, database)
 

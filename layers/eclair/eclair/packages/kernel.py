@@ -5,9 +5,10 @@ tools. In an image without the kernel itself there is nothing that could be atta
 """
 
 import re
+from dataclasses import replace
 from typing import Final
 
-from eclair.model import Mark, Package
+from eclair.model import Mark, Package, Source
 
 # The sources: of Debian and Ubuntu (`linux`, `linux-aws-6.8`), of the distributions that use rpm (`kernel`,
 # `kernel-rt`, `kernel6.12`).
@@ -25,6 +26,23 @@ _KERNEL: Final = re.compile(
 _PART: Final = re.compile(
     r"linux-(?:[a-z0-9.+-]+-)?(?:headers|tools|cloud-tools|buildinfo|doc|libc-dev|source)(?:-.*)?", re.ASCII
 )
+
+
+# Debian and Ubuntu sign kernels in sources of their own, of which no advisory speaks: `linux-signed-amd64` and
+# `linux-signed-6.1-arm64` at `6.1.90+1`, `linux-signed-aws`. The binaries have the version of the kernel's own source.
+_SIGNED: Final = "linux-signed"
+_SIGNED_FOR: Final = ("-amd64", "-arm64", "-i386")
+
+
+def unsigned(package: Package) -> Package:
+    """Return the package as one of the source that was built before it was signed."""
+    source = package.source
+    if source is None or not (source.name == _SIGNED or source.name.startswith(f"{_SIGNED}-")):
+        return package
+    flavour = source.name.removeprefix(_SIGNED)
+    for architecture in _SIGNED_FOR:
+        flavour = flavour.removesuffix(architecture)
+    return replace(package, source=Source(name=f"linux{flavour}", version=package.version))
 
 
 def context(package: Package) -> str:
