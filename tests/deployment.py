@@ -68,6 +68,14 @@ class Happening(StrEnum):
     SURPRISED = "surprised"
 
 
+CROWD: Final = (Happening.OVERTAKEN, Happening.SURPRISED)
+"""What happens where nothing fails, and everybody is at work at once."""
+
+
+AT_ONCE: Final = 60
+"""So much a crowd handles: also what came of what it handled."""
+
+
 class Killed(BaseException):
     """The process ended; no use case can catch that."""
 
@@ -103,7 +111,7 @@ class Publications:
         yield None if same else _Fetched(Fingerprint(url=url, etag=etag), io.BytesIO(body))
 
 
-class _Queues:
+class Queued:
     """All queues; what is sent is pending at once."""
 
     def __init__(self, deployment: "Deployment") -> None:
@@ -154,6 +162,7 @@ class _Ports:
 class Deployment:
     """The world: registry, vendors, tables, queues, and the subscribers' topic.
 
+    Adapters of AWS may meet faults while it is `busy`: at work, and for the first `bad` deliveries on the way to rest.
     `gathered` tells when the news of a notice was read, `left` when an image last left a repository, both as numbers of
     calls.
     """
@@ -170,10 +179,12 @@ class Deployment:
         self.left: dict[tuple[Repository, Digest], int] = {}
         self.happened: Counter[str] = Counter()
         self.outside: Callable[[], None] = lambda: None
+        self.bad = 0
         self.ports.advisories.listen = self.pending.append
-        self._queues = _Queues(self)
+        self.queues: Any = Queued(self)
         self._chance = Random(0)
-        self._rate = 0.0
+        self.rate, self.busy = 0.0, False
+        self._possible: Sequence[Happening] = tuple(Happening)
         self._depth = 0
 
     @property
@@ -186,7 +197,7 @@ class Deployment:
     def deliver(self, message: Message, *, remaining: float = 900.0) -> None:
         """Let a message be handled; where that fails it is pending again."""
         handling = Handling()
-        ports: Any = _Ports({**vars(self.ports), "queues": self._queues}, self, handling)
+        ports: Any = _Ports({**vars(self.ports), "queues": self.queues}, self, handling)
         self._depth += 1
         self.delivered.append(message)
         self.happened[type(message).__name__] += 1
@@ -200,19 +211,20 @@ class Deployment:
             handling.dead = True
             self._depth -= 1
 
-    def work(self, chance: Random, rate: float) -> None:
+    def work(self, chance: Random, rate: float, possible: Sequence[Happening] = tuple(Happening)) -> None:
         """Let what is pending be handled in any order, while at so many of the calls something happens."""
-        self._chance, self._rate = chance, rate
-        for _ in range(len(self.pending)):
+        self._chance, self.rate, self.busy, self._possible = chance, rate, True, possible
+        for _ in range(len(self.pending) if possible != CROWD else AT_ONCE):
             if self.pending:
                 newest = chance.random() < 0.5
                 message = self.pending.pop(-1 if newest else chance.randrange(len(self.pending)))
                 self.deliver(message, remaining=chance.choice((0.0, 900.0)))
-        self._rate = 0.0
+        self.rate, self.busy = 0.0, False
 
     def rest(self) -> None:
-        """Let everything that is pending be handled, without a disturbance."""
-        for _ in range(RESTLESS):
+        """Let everything that is pending be handled, without a disturbance but what the adapters meet at first."""
+        for delivery in range(RESTLESS):
+            self.busy = bool(self.pending) and delivery < self.bad
             if not self.pending:
                 return
             self.now += 1
@@ -247,9 +259,9 @@ class Deployment:
         return self._done(handling, method, args, kwargs)
 
     def _happens(self) -> Happening | None:
-        if not self._rate or self._chance.random() >= self._rate:
+        if not self.rate or self._chance.random() >= self.rate:
             return None
-        what = self._chance.choice(list(Happening))
+        what = self._chance.choice(self._possible)
         self.happened[what] += 1
         return what
 

@@ -3,6 +3,7 @@
 A test takes `stores`, which are empty, and uses ports only.
 """
 
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -74,9 +75,9 @@ def in_dynamodb(index: Table, advisories: Table) -> Stores:
     )
 
 
-def new_table(host: str | None) -> Table:
+def new_table(host: str | None, *, sleep: Callable[[float], None] = time.sleep) -> Table:
     """Make a table of the shape that the template gives both."""
-    table = Table(f"eclair-{uuid.uuid4()}", region=REGION, host=host)
+    table = Table(f"eclair-{uuid.uuid4()}", region=REGION, host=host, sleep=sleep)
     table.row.connection().create_table(
         attribute_definitions=[
             {"attribute_name": "pk", "attribute_type": "S"},

@@ -24,7 +24,7 @@ from itertools import islice
 from random import SystemRandom
 from typing import Any, TypeVar
 
-from botocore.exceptions import BotoCoreError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from pynamodb.attributes import (
     BinaryAttribute,
     BooleanAttribute,
@@ -386,7 +386,7 @@ class Table:
 
     def _ours(self, error: PynamoDBException) -> Exception:
         """Return our error for one of PynamoDB's."""
-        code = error.cause_response_code
+        code = _code(error)
         if _refused(error):
             return _Refused(str(error))
         if code in _FORBIDDEN or isinstance(error.cause, NoCredentialsError):
@@ -406,7 +406,12 @@ def _reasons(error: PynamoDBException) -> set[str]:
     """Return why a transaction was cancelled, else the one code of the error."""
     if isinstance(error, TransactWriteError) and error.cancellation_reasons:
         return {reason.code for reason in error.cancellation_reasons if reason}
-    return {error.cause_response_code or ""}
+    return {_code(error)}
+
+
+def _code(error: PynamoDBException) -> str:
+    """Return DynamoDB's code for the error; PynamoDB's own look fails where there was no answer, as after a timeout."""
+    return (error.cause_response_code or "") if isinstance(error.cause, ClientError) else ""
 
 
 def _refused(error: PynamoDBException) -> bool:
