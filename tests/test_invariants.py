@@ -14,10 +14,9 @@ from itertools import chain, islice
 from random import Random
 from typing import Any, Final
 
-import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from eclair import feeds
 from eclair.judge import features, ordered, pages
@@ -422,24 +421,3 @@ Fleet.TestCase.settings = settings(
     max_examples=EXAMPLES, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestFleet = Fleet.TestCase
-
-
-# --- what would not be noticed is not proven: the same machine over ports that break a rule ---
-
-
-PLANTED: Final[Sequence[tuple[str, type]]] = ()
-
-
-@pytest.mark.parametrize(("port", "defect"), PLANTED)
-def test_a_planted_defect_is_found(port: str, defect: type) -> None:
-    planted = type("Planted", (Fleet,), {"stores": {port: defect}})
-    looking = settings(
-        Fleet.TestCase.settings,
-        max_examples=300,
-        phases=[Phase.generate],
-        derandomize=True,
-        database=None,
-        report_multiple_bugs=False,
-    )
-    with pytest.raises(AssertionError):
-        run_state_machine_as_test(planted, settings=looking)
