@@ -165,6 +165,7 @@ ATTACHED = {
     (PRO_STATUS, '{"attached": false, "services": []}'): False,
     (PRO_STATUS, "[]"): False,
     (PRO_STATUS, '{"services": [1, null, "esm-apps"]}'): False,
+    (PRO_STATUS, '{"services": [{"name": {}, "status": "enabled"}, {"name": "esm-apps", "status": []}]}'): False,
     (f"{SOURCES}.list", "# comment\ndeb https://esm.ubuntu.com/infra/ubuntu bionic-infra-security main\n"): True,
     (f"{SOURCES}.list", "deb [signed-by=/k] https://esm.ubuntu.com/infra/ubuntu bionic-infra-updates main\n"): True,
     (f"{SOURCES}.list", "# deb https://esm.ubuntu.com/infra/ubuntu bionic-infra-security main\n"): False,

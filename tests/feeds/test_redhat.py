@@ -253,9 +253,9 @@ def test_a_truncated_archive_is_refused_after_what_it_holds() -> None:
 
 def test_a_broken_line_is_passed_over_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     cursor = vendor().steps()[-1].cursor
-    broken = '"../x.json","2026-04-01T00:00:00+00:00"\n"2026/cve-2026-0002.json","tomorrow"\n"only a field"\n'
+    broken = '"../x.json","2026-04-01T00:00:00+00:00"\n"2026/cve-2026-0002.json","tomorrow"\n"only a field"\nx\ry,z\n'
     assert vendor(changes=broken + line(NEW, "2026-04-01T00:00:00+00:00")).said(cursor) == [NEW]
-    assert "count=3" in caplog.text
+    assert "count=5" in caplog.text
 
 
 def test_a_refresh_writes_what_changed_and_no_more(tmp_path: Path) -> None:

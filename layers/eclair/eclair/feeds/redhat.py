@@ -11,7 +11,6 @@ is not needed: the ids of the repositories of a minor release name it, and the m
 """
 
 import csv
-import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -177,11 +176,12 @@ def _dates(document: BinaryIO, name: str) -> Iterator[tuple[str, str]]:
     if len(raw) > LIST_LIMIT:
         raise BadFeed(f"{name} is larger than {LIST_LIMIT} bytes")
     skipped, read = Skipped(name), 0
-    for line, fields in enumerate(csv.reader(io.StringIO(raw.decode(errors="replace"))), 1):
+    for line, text in enumerate(raw.decode(errors="replace").splitlines(), 1):
         try:
+            [fields] = csv.reader((text,))
             yield _date(*fields)
             read += 1
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, csv.Error) as error:
             skipped.add(f"line {line}", error)
     skipped.summarise()
     if skipped.count and not read:

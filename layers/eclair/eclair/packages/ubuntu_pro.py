@@ -54,4 +54,7 @@ def is_of_pro(version: str) -> bool:
 
 
 def _is_enabled(service: object) -> bool:
-    return isinstance(service, dict) and service.get("name") in _SERVICES and service.get("status") == "enabled"
+    if not isinstance(service, dict) or service.get("status") != "enabled":
+        return False
+    name = service.get("name")
+    return isinstance(name, str) and name in _SERVICES
