@@ -2,7 +2,6 @@
 
 import io
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from eclair.ecosystems.apk import ECOSYSTEM
 from eclair.errors import BadVersion
 from eclair.model import UNREADABLE, Distribution, Inventory, Kind, Package, Source
+from tests.work import guarded
 
 SAMPLE = Path(__file__).parent.parent / "samples" / "apk" / "installed"
 PATH = "lib/apk/db/installed"
@@ -104,9 +104,8 @@ def test_an_empty_database_is_no_problem() -> None:
 
 @pytest.mark.parametrize("content", [b"P:" + b"x" * 20_000_000, b"F:x\n" * 2_000_000, b"P:a\n\n" * 500_000])
 def test_hostile_content_is_read_in_linear_time(content: bytes) -> None:
-    begin = time.process_time()
-    inventory = read(content)
-    assert time.process_time() - begin < 20
+    with guarded():
+        inventory = read(content)
     assert inventory.packages == ()
     assert inventory.problem is not None
     assert len(inventory.problem) < 1000

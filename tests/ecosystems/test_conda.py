@@ -2,7 +2,6 @@
 
 import io
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from eclair.ecosystems.conda import ECOSYSTEM
 from eclair.errors import BadDatabase
 from eclair.image.interest import Readers
 from eclair.model import Inventory, Package
+from tests.work import guarded
 
 NAME = "_libgcc_mutex-0.1-main.json"
 SAMPLE = Path(__file__).parent.parent / "samples" / "conda" / NAME
@@ -60,10 +60,8 @@ HOSTILE = {
 
 @pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE.keys())
 def test_damage_is_named(content: bytes) -> None:
-    begin = time.process_time()
-    with pytest.raises(BadDatabase):
+    with guarded(), pytest.raises(BadDatabase):
         read(content)
-    assert time.process_time() - begin < 5
 
 
 @given(st.dictionaries(st.sampled_from(["name", "version", "subdir"]), st.none() | st.text() | st.integers()))

@@ -2,7 +2,6 @@
 
 import io
 import json
-import time
 from pathlib import Path
 from random import Random
 
@@ -14,6 +13,7 @@ from eclair.ecosystems.dotnet import ECOSYSTEM
 from eclair.errors import BadDatabase, BadVersion
 from eclair.model import Inventory, Package
 from tests.version_pairs import MAKERS, pairs
+from tests.work import guarded
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "dotnet"
 PATH = "app/TestLibrary.deps.json"
@@ -147,10 +147,8 @@ HOSTILE = {
 @pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE.keys())
 @pytest.mark.parametrize("path", [PATH, "app/packages.lock.json"])
 def test_damage_is_named(content: bytes, path: str) -> None:
-    begin = time.process_time()
-    with pytest.raises(BadDatabase):
+    with guarded(), pytest.raises(BadDatabase):
         read(content, path)
-    assert time.process_time() - begin < 5
 
 
 @given(

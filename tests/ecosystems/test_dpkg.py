@@ -3,7 +3,6 @@
 import io
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from eclair.ecosystems import Hinted, load
 from eclair.ecosystems.dpkg import ECOSYSTEM
 from eclair.errors import BadDatabase, BadVersion
 from eclair.model import UNREADABLE, Distribution, Inventory, Kind, Package, Source
+from tests.work import guarded
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "dpkg"
 PATH = "var/lib/dpkg/status"
@@ -368,9 +368,8 @@ def test_an_empty_database_is_no_problem() -> None:
     ],
 )
 def test_hostile_content_is_read_in_linear_time(content: bytes) -> None:
-    begin = time.process_time()
-    inventory = read(content)
-    assert time.process_time() - begin < 20
+    with guarded():
+        inventory = read(content)
     assert inventory.packages == ()
     assert inventory.problem is not None
     assert len(inventory.problem) < 1000

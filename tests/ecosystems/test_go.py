@@ -6,7 +6,6 @@ import random
 import shutil
 import struct
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from eclair.errors import BadVersion
 from eclair.model import UNREADABLE, Inventory, Package
 from eclair.vercmp import compare_lines
 from tests.programs import elf, mach_o, pe, universal
+from tests.work import guarded
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "go"
 PATH = "usr/bin/program"
@@ -277,9 +277,8 @@ HOSTILE = {
 
 @pytest.mark.parametrize("case", HOSTILE)
 def test_damage_is_named(case: str) -> None:
-    begin = time.perf_counter()
-    assert len(problem(HOSTILE[case])) < 1000
-    assert time.perf_counter() - begin < 1
+    with guarded():
+        assert len(problem(HOSTILE[case])) < 1000
 
 
 STILL_READ = {
@@ -327,18 +326,16 @@ def test_modules_that_are_not_fit_to_be_names_are_named_and_the_others_kept() ->
     ],
 )
 def test_hostile_content_is_read_in_linear_time(content: bytes) -> None:
-    begin = time.perf_counter()
-    read(content)
-    assert time.perf_counter() - begin < 5
+    with guarded():
+        read(content)
 
 
 def test_many_writable_sections_are_not_searched_again_and_again() -> None:
     content = bytearray(pe(dict.fromkeys((f"s{number}" for number in range(5000)), b"")) + bytes(20 << 20))
     for number in range(5000):
         struct.pack_into("<II", content, 0x80 + 24 + 240 + 40 * number + 16, len(content), 0)
-    begin = time.perf_counter()
-    assert read(bytes(content)) is None
-    assert time.perf_counter() - begin < 5
+    with guarded():
+        assert read(bytes(content)) is None
 
 
 @given(st.data())

@@ -3,7 +3,6 @@
 import io
 import json
 import struct
-import time
 import tracemalloc
 import zipfile
 from collections.abc import Callable, Mapping
@@ -28,6 +27,7 @@ from eclair.model import (
 )
 from eclair.vercmp import compare_lines
 from eclair.verdict import verdicts
+from tests.work import guarded
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "java"
 PATH = "app/lib/a.jar"
@@ -241,9 +241,8 @@ HOSTILE: Mapping[str, Callable[[], bytes]] = {
 @pytest.mark.parametrize("case", sorted(HOSTILE.keys() - {"bombs within"}))
 def test_hostile_archives_are_read_in_bounded_time(case: str) -> None:
     content = HOSTILE[case]()
-    begin = time.process_time()
-    inventory = read(content, "a.jar")
-    assert time.process_time() - begin < 10
+    with guarded():
+        inventory = read(content, "a.jar")
     assert inventory is not None
     assert len(inventory.problem or "") < 2500
 
@@ -251,13 +250,12 @@ def test_hostile_archives_are_read_in_bounded_time(case: str) -> None:
 @pytest.mark.parametrize("case", ["archives within themselves", "bombs within", "a manifest of one line"])
 def test_hostile_archives_are_read_in_bounded_memory(case: str) -> None:
     content = HOSTILE[case]()
-    begin = time.process_time()
-    tracemalloc.start()
-    read(content, "a.jar")
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert peak < 40 << 20
-    assert time.process_time() - begin < 20
+    with guarded():
+        tracemalloc.start()
+        read(content, "a.jar")
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 40 << 20
 
 
 # --- what it is matched by -------------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import time
 from pathlib import Path
 from random import Random
 
@@ -15,6 +14,7 @@ from eclair.cli import run
 from eclair.errors import BadVersion
 from eclair.model import UNREADABLE, Distribution, Package
 from tests.version_pairs import MAKERS, disagreements, rows
+from tests.work import guarded, steps
 
 ECOSYSTEMS = ecosystems.load()
 DEBIAN = Distribution(id="debian", version="12", name="Debian", namespace="debian:12")
@@ -66,11 +66,10 @@ def test_any_string_has_a_key_or_is_refused(scheme: str, version: str) -> None:
     "part", ["1", "1.", ".", "-", "1-", "a", "a1", "1.0-", "+", "!", " ", "dev", "x.", "0", "v", "é", "-beta"]
 )
 def test_a_string_of_a_megabyte_is_refused_at_once(scheme: str, part: str) -> None:
-    begin = time.process_time()
-    with pytest.raises(BadVersion) as refusal:
+    with guarded(), pytest.raises(BadVersion) as refusal:
         ECOSYSTEMS[scheme].key(f"1.0{part * (1_000_000 // len(part))}")
-    assert time.process_time() - begin < 0.1
     assert len(str(refusal.value)) < 300
+    assert steps(lambda: key_or_none(scheme, f"1.0{part * (1_000_000 // len(part))}")) < 100
 
 
 @schemes
@@ -78,9 +77,8 @@ def test_a_string_of_a_megabyte_is_refused_at_once(scheme: str, part: str) -> No
     "part", ["1", "1.", ".", "-", "1-", "a", "a1", "1.0-", "+", "!", " ", "dev", "x.", "0", "v", "-beta"]
 )
 def test_the_longest_string_that_is_read_costs_little(scheme: str, part: str) -> None:
-    begin = time.process_time()
-    key = key_or_none(scheme, f"1.0{part * (1021 // len(part))}")
-    assert time.process_time() - begin < 0.2
+    with guarded():
+        key = key_or_none(scheme, f"1.0{part * (1021 // len(part))}")
     assert key is None or len(key) < 8192
 
 

@@ -4,7 +4,6 @@ import io
 import json
 import shutil
 import subprocess
-import time
 from pathlib import Path
 from random import Random
 
@@ -16,6 +15,7 @@ from eclair.ecosystems.node import ECOSYSTEM
 from eclair.errors import BadDatabase, BadVersion
 from eclair.model import Inventory, Package
 from tests.version_pairs import MAKERS, answers, disagreements, pairs
+from tests.work import guarded
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "node"
 
@@ -137,17 +137,14 @@ HOSTILE = {
 
 @pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE.keys())
 def test_damage_is_named(content: bytes) -> None:
-    begin = time.process_time()
-    with pytest.raises(BadDatabase):
+    with guarded(), pytest.raises(BadDatabase):
         read("node_modules/n/package.json", content)
-    assert time.process_time() - begin < 3
 
 
 @pytest.mark.parametrize("part", ["node_modules/", "node_modules/a/", "@", "test/", "/"])
 def test_a_path_of_many_folders_is_read_in_linear_time(part: str) -> None:
-    begin = time.process_time()
-    read(f"{part * 100_000}package.json", document())
-    assert time.process_time() - begin < 1
+    with guarded():
+        read(f"{part * 100_000}package.json", document())
 
 
 @given(st.binary(max_size=100))

@@ -4,7 +4,6 @@ import io
 import json
 import shutil
 import subprocess
-import time
 from pathlib import Path
 from random import Random
 
@@ -16,6 +15,7 @@ from eclair.ecosystems.php import ECOSYSTEM
 from eclair.errors import BadDatabase, BadVersion
 from eclair.model import Inventory, Package
 from tests.version_pairs import MAKERS, answers, disagreements, pairs
+from tests.work import guarded
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "php"
 PATH = "srv/www/vendor/composer/installed.json"
@@ -102,16 +102,13 @@ HOSTILE = {
 
 @pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE.keys())
 def test_damage_is_named(content: bytes) -> None:
-    begin = time.process_time()
-    with pytest.raises(BadDatabase):
+    with guarded(), pytest.raises(BadDatabase):
         read(content)
-    assert time.process_time() - begin < 5
 
 
 def test_entries_that_are_nothing_but_damage_are_given_up() -> None:
-    begin = time.process_time()
-    inventory = read(b"[" + b"0," * 400_000 + b"0]")
-    assert time.process_time() - begin < 3
+    with guarded():
+        inventory = read(b"[" + b"0," * 400_000 + b"0]")
     assert inventory.packages == ()
     assert "the rest was not read" in str(inventory.problem)
 

@@ -1,7 +1,6 @@
 """Python: what is installed, and the order of PEP 440."""
 
 import io
-import time
 import zipfile
 from pathlib import Path
 from random import Random
@@ -15,6 +14,7 @@ from eclair.ecosystems.python import ECOSYSTEM
 from eclair.errors import BadDatabase
 from eclair.model import Inventory, Package
 from tests.version_pairs import MAKERS, pairs
+from tests.work import guarded
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "python"
 FOLDER = "usr/lib/python3/dist-packages"
@@ -115,10 +115,8 @@ HOSTILE = {
 
 @pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE.keys())
 def test_a_header_that_names_nothing_is_damage(content: bytes) -> None:
-    begin = time.process_time()
-    with pytest.raises(BadDatabase, match=r"Name|name|version"):
+    with guarded(), pytest.raises(BadDatabase, match=r"Name|name|version"):
         read("a-1.dist-info/METADATA", content)
-    assert time.process_time() - begin < 3
 
 
 def egg(name: str, content: bytes) -> bytes:
@@ -130,9 +128,8 @@ def egg(name: str, content: bytes) -> bytes:
 
 def test_an_egg_of_any_size_is_read_as_far_as_its_header() -> None:
     bomb = egg("EGG-INFO/PKG-INFO", b"Name: a\nVersion: 1\n\n" + b"0" * 100_000_000)
-    begin = time.process_time()
-    assert packages("a.egg", bomb) == [("a", "1")]
-    assert time.process_time() - begin < 3
+    with guarded():
+        assert packages("a.egg", bomb) == [("a", "1")]
 
 
 @pytest.mark.parametrize(

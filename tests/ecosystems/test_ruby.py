@@ -2,7 +2,6 @@
 
 import io
 import shutil
-import time
 from pathlib import Path
 from random import Random
 
@@ -14,6 +13,7 @@ from eclair.ecosystems.ruby import ECOSYSTEM
 from eclair.errors import BadDatabase, BadVersion
 from eclair.model import Inventory, Package
 from tests.version_pairs import MAKERS, answers, disagreements, pairs
+from tests.work import guarded
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "ruby"
 FOLDER = "var/lib/gems/3.1.0/specifications"
@@ -96,10 +96,8 @@ HOSTILE = {
 
 @pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE.keys())
 def test_a_specification_that_names_nothing_is_damage(content: bytes) -> None:
-    begin = time.process_time()
-    with pytest.raises(BadDatabase, match=r"name|version"):
+    with guarded(), pytest.raises(BadDatabase, match=r"name|version"):
         read(f"{FOLDER}/a.gemspec", content)
-    assert time.process_time() - begin < 3
 
 
 @given(st.binary(max_size=200))

@@ -3,7 +3,6 @@
 import io
 import json
 import struct
-import time
 import zlib
 from collections import Counter
 from pathlib import Path
@@ -17,6 +16,7 @@ from eclair.ecosystems.rust import ECOSYSTEM
 from eclair.errors import BadDatabase, BadVersion
 from eclair.model import UNREADABLE, Inventory, Package
 from tests.programs import elf, mach_o, pe, universal
+from tests.work import guarded
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "rust"
 PATH = "usr/bin/program"
@@ -114,10 +114,8 @@ HOSTILE = {
 
 @pytest.mark.parametrize("case", HOSTILE)
 def test_damage_is_named(case: str) -> None:
-    begin = time.perf_counter()
-    with pytest.raises(BadDatabase, match=r"\.dep-v0"):
+    with guarded(), pytest.raises(BadDatabase, match=r"\.dep-v0"):
         read(program(HOSTILE[case]))
-    assert time.perf_counter() - begin < 1
 
 
 @pytest.mark.parametrize(
@@ -143,9 +141,8 @@ def test_a_crate_that_cannot_be_read_is_named_and_the_others_kept(crate: object)
 
 
 def test_crates_without_end_are_not_read_without_end() -> None:
-    begin = time.perf_counter()
-    inventory = read(program(section({"packages": [{}] * 1_000_000})))
-    assert time.perf_counter() - begin < 5
+    with guarded():
+        inventory = read(program(section({"packages": [{}] * 1_000_000})))
     assert inventory is not None
     assert inventory.packages == ()
     assert inventory.problem is not None
@@ -157,9 +154,8 @@ def test_of_many_lists_one_is_read() -> None:
     for number in range(5000):
         row = 0x80 + 24 + 240 + 40 * number
         struct.pack_into("<8sIIII", content, row, b".dep-v0", 0, 0, len(large), len(content))
-    begin = time.perf_counter()
-    assert len(packages(bytes(content) + large)) == 4
-    assert time.perf_counter() - begin < 2
+    with guarded():
+        assert len(packages(bytes(content) + large)) == 4
 
 
 @given(st.recursive(st.none() | st.text(max_size=5) | st.integers(), lambda inner: st.lists(inner, max_size=3)))

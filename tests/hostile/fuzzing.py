@@ -8,30 +8,22 @@ import copy
 import importlib
 import json
 import resource
-import signal
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from random import Random
-from types import FrameType
 from typing import Any, Final
 
 from eclair.adapters import codec
 from eclair.errors import BadDatabase
+from tests.work import Hang, guarded
 
 LARGEST: Final = 128 << 10
 """Bytes of an input: what is small can be mutated often. How bounded large ones are, the hostile cases hold."""
-SECONDS: Final = 30.0
-"""Of the processor, for one input of at most so many bytes: a guard against what hangs, not a measurement."""
 MEGABYTES: Final = 200
 """What the process may grow by while one input is read."""
-
-
-class Hang(BaseException):
-    """An input took too long; it is no `Exception`, so that no parser takes it for damage."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +73,7 @@ def made(target: Target, number: int) -> bytes:
 def check(target: Target, content: bytes) -> None:
     """Have the target read the input; anything but that it is read or refused is raised."""
     before = megabytes()
-    with _guarded():
+    with guarded():
         read(target, content)
     grown = megabytes() - before
     assert grown < MEGABYTES, f"{len(content)} bytes took {grown} MB"
@@ -98,20 +90,6 @@ def read(target: Target, content: bytes) -> None:
 
 def megabytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-@contextmanager
-def _guarded() -> Iterator[None]:
-    def stop(signal_: int, frame: FrameType | None) -> None:
-        raise Hang(f"more than {SECONDS} seconds of the processor")
-
-    before = signal.signal(signal.SIGVTALRM, stop)
-    signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, before)
 
 
 # --- how inputs differ from the seeds --------------------------------------------------------------------------------

@@ -72,13 +72,14 @@ def _guided(name: str, seconds: float) -> int:
     import atheris  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
     with atheris.instrument_imports(include=["eclair"]):
-        from tests.hostile.fuzzing import LARGEST, SECONDS, read, seeds, targets
-    target = targets()[name]
+        from tests.hostile.fuzzing import LARGEST, read, seeds, targets
+
+        target = targets()[name]
     folder = FOUND / "corpus" / name
     folder.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(seeds(target)):
         (folder / f"seed-{number:03}").write_bytes(seed)
-    options = [f"-max_len={LARGEST}", f"-timeout={SECONDS:.0f}", "-rss_limit_mb=1024", f"-max_total_time={seconds:.0f}"]
+    options = [f"-max_len={LARGEST}", "-timeout=60", "-rss_limit_mb=1024", f"-max_total_time={seconds:.0f}"]
     options += [f"-artifact_prefix={FOUND}/{name}-", "-print_final_stats=1"]
     atheris.Setup([sys.argv[0], str(folder), *options], lambda content: read(target, content))
     atheris.Fuzz()

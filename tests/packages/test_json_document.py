@@ -1,7 +1,6 @@
 """JSON documents of images are read within bounds, as leniently as the programs that they belong to."""
 
 import io
-import time
 
 import pytest
 from hypothesis import given
@@ -9,6 +8,7 @@ from hypothesis import strategies as st
 
 from eclair.errors import BadDatabase
 from eclair.packages.json_document import read_json, read_json_object
+from tests.work import guarded
 
 LARGEST = 20_000_000
 
@@ -61,10 +61,8 @@ HOSTILE = {
 
 @pytest.mark.parametrize("document", HOSTILE.values(), ids=HOSTILE.keys())
 def test_what_cannot_be_read_is_refused_soon(document: bytes) -> None:
-    begin = time.process_time()
-    with pytest.raises(BadDatabase, match="JSON document"):
+    with guarded(), pytest.raises(BadDatabase, match="JSON document"):
         read(document)
-    assert time.process_time() - begin < 5
 
 
 @pytest.mark.parametrize("document", [b"[]", b'"a"', b"1", b"null"])

@@ -3,7 +3,6 @@
 import random
 import shutil
 import subprocess
-import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 from eclair.errors import BadVersion
 from eclair.model import UNREADABLE
 from eclair.versions.maven_version import compare, key
+from tests.work import guarded
 
 JAR = Path("/usr/share/java/maven3-artifact.jar")
 """Where Debian's libmaven3-core-java puts Maven's own order."""
@@ -124,11 +124,10 @@ def test_what_is_empty_or_absurd_is_no_version(version: str) -> None:
 
 @pytest.mark.parametrize("piece", ["1-", "-", ".", "a1", "0.", "9", "a", "1.a-", "ß"])
 def test_the_longest_versions_are_compared_at_once(piece: str) -> None:
-    begin = time.perf_counter()
-    longest = (piece * 1024)[:1024]
-    assert compare(longest, longest[:-1] + "z") in (-1, 0, 1)
-    assert key_or_none(piece * 1_000_000) is None
-    assert time.perf_counter() - begin < 1
+    with guarded():
+        longest = (piece * 1024)[:1024]
+        assert compare(longest, longest[:-1] + "z") in (-1, 0, 1)
+        assert key_or_none(piece * 1_000_000) is None
 
 
 # --- other judges ----------------------------------------------------------------------------------------------------

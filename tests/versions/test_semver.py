@@ -1,7 +1,6 @@
 """The order of semantic versions, by the eleventh paragraph of the specification."""
 
 import re
-import time
 
 import pytest
 from hypothesis import given
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 from eclair.errors import BadVersion
 from eclair.model import UNREADABLE
 from eclair.versions.semver import key
+from tests.work import guarded
 
 GRAMMAR = re.compile(r"v?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:-([^+]+))?(?:\+.*)?")
 
@@ -118,7 +118,5 @@ def test_what_is_no_semantic_version_has_no_key(version: str) -> None:
 
 @pytest.mark.parametrize("part", ["1", "1.", "-", "1.2.3-", "a.", "+", "é"])
 def test_a_hostile_string_is_refused_at_once(part: str) -> None:
-    begin = time.process_time()
-    with pytest.raises(BadVersion, match="no semantic version"):
+    with guarded(), pytest.raises(BadVersion, match="no semantic version"):
         key(part * (1_000_000 // len(part)))
-    assert time.process_time() - begin < 0.1
