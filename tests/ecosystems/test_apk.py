@@ -81,8 +81,14 @@ def test_field_names_are_told_apart_by_case() -> None:
     assert (package.name, package.version, package.arch) == ("a", "1-r0", "x86_64")
 
 
+def test_a_database_that_is_cut_within_a_line_says_so() -> None:
+    inventory = read(b"P:a\nV:1\n\nP:b\nV:1.2")
+    assert [package.name for package in inventory.packages] == ["a", "b"]
+    assert inventory.problem == "could not be read in 1 place: line 5: the file ends within a line"
+
+
 def test_broken_paragraphs_are_named_and_the_others_kept() -> None:
-    content = b"P:a\nV:1\n\nV:2\n\nP:c\n\ngarbage\n\nP:\xff\nV:1\n\nP:e\nV:5"
+    content = b"P:a\nV:1\n\nV:2\n\nP:c\n\ngarbage\n\nP:\xff\nV:1\n\nP:e\nV:5\n"
     inventory = read(content)
     assert [package.name for package in inventory.packages] == ["a", "e"]
     assert inventory.problem is not None

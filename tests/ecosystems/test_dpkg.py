@@ -314,6 +314,12 @@ def test_what_the_distribution_built_is_not(maintainer: str, version: str) -> No
 # --- what is broken or hostile ---------------------------------------------------------------------------------------
 
 
+def test_a_database_that_is_cut_within_a_line_says_so() -> None:
+    inventory = read(b"Package: a\nVersion: 1\n\nPackage: b\nVersion: 1.2")
+    assert [package.name for package in inventory.packages] == ["a", "b"]
+    assert inventory.problem == "could not be read in 1 place: line 5: the file ends within a line"
+
+
 def test_broken_paragraphs_are_named_and_the_others_kept() -> None:
     content = (
         b"Package: a\nVersion: 1\n\n"  # 1
@@ -322,7 +328,7 @@ def test_broken_paragraphs_are_named_and_the_others_kept() -> None:
         b"garbage\n\n"  # 8
         b"Package: \xff\nVersion: 1\n\n"  # 10
         b"Package: e\ngarbage\nVersion: 5\n\n"  # 13, 14
-        b"Package: f\nVersion: 6"  # 17
+        b"Package: f\nVersion: 6\n"  # 17
     )
     inventory = read(content)
     assert [package.name for package in inventory.packages] == ["a", "e", "f"]

@@ -278,7 +278,7 @@ def test_a_distroless_image_has_a_list() -> None:
 
 def test_of_a_broken_list_the_other_lines_are_kept() -> None:
     content = f"{line()}a\tb\n\n{line(name='gpg-pubkey')}{line(build='1')}{line(name='z', epoch='x')}"
-    inventory = read(content.encode() + b"\xff\t" * 10, LIST)
+    inventory = read(content.encode() + b"\xff\t" * 10 + b"\n", LIST)
     assert [package.name for package in inventory.packages] == ["a", "z"]
     assert inventory.problem is not None
     assert "3 places: line 2: 2 fields" in inventory.problem

@@ -69,7 +69,7 @@ class Apk:
 
     name: str = "apk"
     scheme: str = "apk"
-    version: int = 2
+    version: int = 3
     interest: Interest = _INTEREST
 
     def read(self, path: str, content: BinaryIO) -> Inventory | None:

@@ -100,7 +100,7 @@ class Dpkg:
 
     name: str = "dpkg"
     scheme: str = "deb"
-    version: int = 2
+    version: int = 3
     interest: Interest = _INTEREST
 
     def read(self, path: str, content: BinaryIO) -> Inventory | None:

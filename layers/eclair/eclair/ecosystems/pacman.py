@@ -54,7 +54,7 @@ class Pacman:
 
     name: str = "pacman"
     scheme: str = "alpm"
-    version: int = 1
+    version: int = 2
     interest: Interest = _INTEREST
 
     def read(self, path: str, content: BinaryIO) -> Inventory | None:

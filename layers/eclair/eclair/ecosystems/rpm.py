@@ -100,7 +100,7 @@ class Rpm:
 
     name: str = "rpm"
     scheme: str = "rpm"
-    version: int = 1
+    version: int = 2
     interest: Interest = _INTEREST
 
     def read(self, path: str, content: BinaryIO) -> Inventory | None:

@@ -9,6 +9,9 @@ _NAMED: Final = 5
 _HOPELESS: Final = 10_000
 """So many faults make reading on a waste: no accident leaves as many, and each costs time."""
 
+CUT: Final = "the file ends within a line"
+"""What no program leaves that writes lines: some of the file is lost."""
+
 _LONGEST: Final = 300
 """Characters of one fault; what a file says of itself may be quoted in it."""
 

@@ -13,7 +13,7 @@ from eclair.ecosystems import Ecosystem, key_or_unreadable
 from eclair.errors import BadInput
 from eclair.model import Distribution, Feature, Kind, Package, PackageKey, Source
 from eclair.packages import kernel
-from eclair.packages.faults import Faults
+from eclair.packages.faults import CUT, Faults
 
 _LONGEST_WORD: Final = 4096
 """Bytes of a name, a version or a path; the longest real name has some hundred, and Linux has no longer path."""
@@ -43,10 +43,12 @@ def text(value: bytes, what: str) -> str:
 
 def lines(content: BinaryIO, largest: int, faults: Faults) -> Iterator[bytes]:
     """Yield the lines of a file, one at a time and without their ends; what is beyond the bound is not read."""
-    data = io.BytesIO(content.read(largest))
+    data = content.read(largest)
     if content.read(1):
         faults.add(f"byte {largest}", "the file is larger, the rest was not read")
-    for line in data:
+    elif data and not data.endswith(b"\n"):
+        faults.add(f"byte {len(data)}", CUT)
+    for line in io.BytesIO(data):
         yield line.rstrip(b"\r\n")
 
 

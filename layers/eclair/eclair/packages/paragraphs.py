@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
-from eclair.packages.faults import Faults
+from eclair.packages.faults import CUT, Faults
 
 LARGEST: Final = 32 << 20
 """Bytes of a database that are read, and held in memory meanwhile; a full desktop has some five million."""
@@ -83,6 +83,8 @@ def _lines(content: BinaryIO, faults: Faults) -> Iterator[tuple[int, bytes, byte
             break
     if content.read(1):
         faults.add(f"line {number}", f"the file is larger than {LARGEST} bytes, the rest was not read")
+    elif data and not data.endswith(b"\n"):
+        faults.add(f"line {number}", CUT)
     yield number, b"", b""
 
 
