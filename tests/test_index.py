@@ -29,6 +29,7 @@ from eclair.model import (
     Repository,
     StatementKey,
 )
+from tests import tars
 from tests.fleet import ALPINE, DEBIAN, DPKG, SHOP, Fleet, layer, packed
 from tests.registry_in_memory import Content, MemoryRegistry, sha256
 
@@ -108,6 +109,29 @@ def test_a_layer_is_fetched_once_whoever_has_it(fleet: Shop) -> None:
     ):
         assert fleet.application.index(request)
     assert fleet.registry.fetched == [sha256(base), sha256(packages), sha256(twice)]
+
+
+def test_what_links_lead_to_is_read_for_the_image_that_has_the_links(fleet: Shop) -> None:
+    """The database is in one layer, the link to it in another; the same layer without the link has none."""
+    elsewhere = layer({"opt/dpkg/status": "dpkg/status", "opt/release": DEBIAN["usr/lib/os-release"]})
+    links = tars.link("var/lib/dpkg", "/opt/dpkg") + tars.link("etc/os-release", "../../opt/release") + tars.END
+    linked, alone = fleet.pushed(elsewhere, links), fleet.pushed(elsewhere, salt="alone")
+    for request in (linked, alone):
+        assert fleet.application.index(request)
+    image = fleet.image(linked)
+    assert (image.problems, [some.namespace for some in image.sets]) == ((), ["debian:12"])
+    packages = fleet.ports.sets.packages(image.sets[0].set)
+    assert packages is not None
+    assert {package.path for package in packages.packages} == {"opt/dpkg/status"}
+    assert (fleet.image(alone).sets, fleet.image(alone).distribution) == ((), None)
+    assert fleet.registry.fetched == [sha256(elsewhere), sha256(links), sha256(elsewhere)]
+
+
+def test_a_link_is_followed_only_where_time_is_left(fleet: Shop) -> None:
+    links = tars.link("var/lib/dpkg", "/opt/dpkg") + tars.END
+    request = fleet.pushed(layer({"opt/dpkg/status": "dpkg/status"} | DEBIAN), links)
+    assert fleet.application.index(request, remaining=partial(next, iter((1e9, 0.0))))
+    assert "a link leads to opt/dpkg/status" in dict(fleet.image(request).problems)["var/lib/dpkg/status"]
 
 
 def test_what_was_read_before_a_failure_is_not_fetched_again(fleet: Shop) -> None:

@@ -362,7 +362,7 @@ class _Deliver(MemoryQueues):
         self._spawned.extend(requests)
 
 
-def _unread(stream: BinaryIO, reference: LayerReference, again: object) -> Layer:
+def _unread(stream: BinaryIO, reference: LayerReference, readers: object, again: object) -> Layer:
     raise AssertionError("the layer is stored; nobody has to read it")
 
 

@@ -1,5 +1,6 @@
 """A file goes to the readers that want it by its place, its name, its ending or its first bytes, and to no others."""
 
+import io
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -97,3 +98,21 @@ def test_nobody_wants_anything() -> None:
     assert not nobody.by_path(b"var/lib/db/status")
     assert not nobody.by_magic(b"\x7fELF")
     assert nobody.longest_magic == 0
+
+
+def test_where_links_lead_to_is_read_as_what_lies_at_the_place() -> None:
+    @dataclass(frozen=True, slots=True)
+    class Naming(Reader):
+        def read(self, path: str, content: BinaryIO) -> Inventory | None:
+            return Inventory(path=path, analyser=self.name, facts=(("read as", path),))
+
+    place, folder = "var/lib/db/status", "var/lib/db/status.d"
+    readers = Readers((Naming("db", Interest(paths=frozenset((place,)), directories=(f"{folder}/",))),))
+    following = readers.following({"opt/db": place, "opt/parts": folder})
+    for path, read_as in (("opt/db", place), ("opt/parts/a", f"{folder}/a"), (place, place)):
+        [reader] = following.by_path(path.encode())
+        assert (reader.name, reader.interest) == ("db", readers.all[0].interest)
+        inventory = reader.read(path, io.BytesIO())
+        assert inventory == Inventory(path=path, analyser="db", facts=(("read as", read_as),))
+    assert following.as_at_its_place(Inventory(path="opt/db", analyser="db")).path == place
+    assert readers.by_path(b"opt/db") == following.by_path(b"opt/parts/a/b") == ()

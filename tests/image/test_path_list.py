@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eclair.image.path_list import PathList, is_target, links, unpacked
+from eclair.image.path_list import PathList, has_any, is_target, links, unpacked
 
 
 def packed(paths: list[bytes]) -> bytes:
@@ -45,3 +45,13 @@ def test_links_are_told_with_their_targets() -> None:
     (paths,) = unpacked(some.packed())
     assert list(links(paths)) == [(b"lib", b"/usr/lib"), (b"a/b", b"..//x"), (b"c", b"")]
     assert [path for path in paths if not is_target(path)] == [b"lib", b"a/b", b"c", b"d/"]
+
+
+def test_a_path_is_on_the_list_with_all_that_is_below_it_but_not_for_where_a_link_leads() -> None:
+    some = PathList()
+    some.add(b"opt/dpkg/status")
+    some.add(b"lib")
+    some.add_target(b"lib", b"opt/other")
+    assert has_any(some.packed(), ["x", "opt/dpkg/status"])
+    assert has_any(some.packed(), ["opt/dpkg"])
+    assert not has_any(some.packed(), ["opt/dpk", "opt/dpkg/status/x", "opt/other", "lib/"])

@@ -14,7 +14,6 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from eclair import ecosystems
 from eclair.adapters.memory import (
     MemoryAdvisories,
     MemoryEnrichments,
@@ -28,6 +27,7 @@ from eclair.adapters.memory import (
 )
 from eclair.health import SHRINK
 from eclair.image.filesystem import read_layer
+from eclair.image.interest import Readers
 from eclair.model import Layer, LayerReference
 from eclair.ports import (
     Advisories,
@@ -373,15 +373,18 @@ class Application:
 
 
 def _read_layer(
-    blob: BinaryIO, reference: LayerReference, again: Callable[[], AbstractContextManager[BinaryIO]]
+    blob: BinaryIO,
+    reference: LayerReference,
+    readers: Readers,
+    again: Callable[[], AbstractContextManager[BinaryIO]],
 ) -> Layer:
-    return read_layer(blob, reference, ecosystems.readers(), again=again)
+    return read_layer(blob, reference, readers, again=again)
 
 
-def _read_by_parts(part: Callable[[int, int], bytes], reference: LayerReference) -> Layer | None:
+def _read_by_parts(part: Callable[[int, int], bytes], reference: LayerReference, readers: Readers) -> Layer | None:
     from eclair.image.partial import read_by_parts
 
-    return read_by_parts(part, reference, ecosystems.readers())
+    return read_by_parts(part, reference, readers)
 
 
 @cache

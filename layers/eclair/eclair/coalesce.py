@@ -17,8 +17,7 @@ from eclair import distribution, ecosystems
 from eclair.ecosystems import Hinted
 from eclair.errors import LimitExceeded
 from eclair.image import links, path_list
-from eclair.image.filesystem import renamed
-from eclair.image.interest import Readers
+from eclair.image.interest import FileReader, Readers, renamed
 from eclair.image.ownership import owners
 from eclair.image.tree import Tree
 from eclair.model import Distribution, Inventory, Layer, Link, Package, PackageSet, SetId, SetReference
@@ -44,11 +43,15 @@ class Installed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What an image holds; `problems` are the (path, text) of databases that could not be read in full."""
+    """What an image holds; `problems` are the (path, text) of databases that could not be read in full.
+
+    `astray` are fixed places of files by where links lead to from there, if nobody has read what lies there.
+    """
 
     distribution: Distribution | None
     installed: tuple[Installed, ...]
     problems: tuple[_Problem, ...]
+    astray: Mapping[str, str] = field(default_factory=dict)
 
 
 def coalesce(layers: Sequence[Layer], readers: Readers | None = None) -> Contents:
@@ -62,12 +65,15 @@ def coalesce(layers: Sequence[Layer], readers: Readers | None = None) -> Content
     if sum(len(file.origins) for file in files) > _MOST_PACKAGES:
         raise LimitExceeded(f"more than {_MOST_PACKAGES} packages in one image")
     inventories = [inventory for file in files for inventory in file.inventories]
-    found = distribution.identify(inventories)
+    found = distribution.identify(map(readers.as_at_its_place, inventories))
+    astray = dict(_astray(layers, stack, readers, found))
+    lost = [(place, f"a link leads to {target}, where it is not read") for target, place in astray.items()]
     problems = [(inventory.path, inventory.problem) for inventory in inventories if inventory.problem]
     return Contents(
         distribution=found,
         installed=tuple(_hinted(_installed(files, stack), inventories)),
-        problems=_bounded([*_lost(layers, stack, readers, found), *problems]),
+        problems=_bounded([*lost, *problems]),
+        astray=astray,
     )
 
 
@@ -301,15 +307,16 @@ def _hinted(installed: Iterable[Installed], inventories: Iterable[Inventory]) ->
         yield from (replace(one, package=package) for one, package in zip(some, packages, strict=True))
 
 
-def _lost(layers: Sequence[Layer], stack: _Stack, readers: Readers, found: Distribution | None) -> Iterator[_Problem]:
-    """Yield the fixed places of files that are there, but where links lead to that nobody reads."""
+def _astray(
+    layers: Sequence[Layer], stack: _Stack, readers: Readers, found: Distribution | None
+) -> Iterator[tuple[str, str]]:
+    """Yield where links lead to from fixed places, and these, where something is there that nobody reads."""
     places = _unread_targets(readers.places if stack.has_links else (), stack, readers)
     places = _unread_targets(places, _stacked(layers if places else (), _Stack(readers, every_link=True)), readers)
     there = _stacked(layers if places else (), _Stack(readers, watched=places.values()))
     for place, target in sorted(places.items()):
-        names = {reader.name for reader in readers.at_place(place)}
-        if target in there and not (found and names == {"distribution"}):
-            yield place.decode(), f"a link leads to {target.decode()}, where it is not read"
+        if target in there and not (found and _names(readers.at_place(place)) == {"distribution"}):
+            yield target.decode(), place.decode()
 
 
 def _unread_targets(places: Iterable[bytes], stack: _Stack, readers: Readers) -> Mapping[bytes, bytes]:
@@ -317,9 +324,13 @@ def _unread_targets(places: Iterable[bytes], stack: _Stack, readers: Readers) ->
     found = {}
     for place in places:
         target = links.resolved(place, stack.target_of)
-        if target is not None and not set(readers.at_place(place)) <= set(readers.at_place(target)):
+        if target is not None and not _names(readers.at_place(place)) <= _names(readers.at_place(target)):
             found[place] = target
     return found
+
+
+def _names(readers: Iterable[FileReader]) -> frozenset[str]:
+    return frozenset(reader.name for reader in readers)
 
 
 def _bounded(problems: Sequence[_Problem]) -> tuple[_Problem, ...]:

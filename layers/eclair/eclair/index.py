@@ -16,6 +16,8 @@ from typing import BinaryIO
 from eclair import ecosystems
 from eclair.coalesce import Contents, coalesce, package_sets
 from eclair.errors import BadInput, EclairError, NotFound, Unavailable
+from eclair.image import path_list
+from eclair.image.interest import Readers
 from eclair.judge import authorities, features, judgement, pages, verdicts_at, waiting
 from eclair.model import (
     Artifact,
@@ -54,13 +56,13 @@ RATE = 20e6
 
 _log = logging.getLogger(__name__)
 
-ReadLayer = Callable[[BinaryIO, LayerReference, Callable[[], AbstractContextManager[BinaryIO]]], Layer]
+ReadLayer = Callable[[BinaryIO, LayerReference, Readers, Callable[[], AbstractContextManager[BinaryIO]]], Layer]
 """Reads a layer from its stream, and may open that once more."""
-ReadByParts = Callable[[Callable[[int, int], bytes], LayerReference], Layer | None]
+ReadByParts = Callable[[Callable[[int, int], bytes], LayerReference, Readers], Layer | None]
 """Reads a layer by what fetches so many bytes from an offset on; None where it has to be read as a stream."""
 
 
-def as_a_stream(part: Callable[[int, int], bytes], reference: LayerReference) -> None:
+def as_a_stream(part: Callable[[int, int], bytes], reference: LayerReference, readers: Readers) -> None:
     """Read no layer by parts."""
 
 
@@ -106,7 +108,7 @@ class Index:
         if read is None:
             self.queues.index([request])
             return False
-        contents = coalesce(read)
+        read, contents = self._coalesced(request.repository, manifest, read, remaining)
         found = package_sets(contents)
         image = self._store(_image(manifest, read, contents, [reference for _, reference in found]))
         stays = self._stays(image, request.repository)
@@ -136,25 +138,45 @@ class Index:
             if stored is None or not ecosystems.is_current(stored):
                 if fetched and remaining() < RESERVE + reference.size / RATE:
                     return None
-                read = self._read_layer(request.repository, reference)
+                read = self._read_layer(request.repository, reference, ecosystems.readers())
                 stored = replace(read, analysers=tuple(sorted(ecosystems.analysers().items())))
                 self.layers.save_layer(stored)
                 fetched += 1
             found[reference.digest] = stored
         return tuple(found[reference.digest] for reference in manifest.layers)
 
-    def _read_layer(self, repository: Repository, reference: LayerReference) -> Layer:
+    def _coalesced(
+        self, repository: Repository, manifest: Manifest, read: tuple[Layer, ...], remaining: Callable[[], float]
+    ) -> tuple[tuple[Layer, ...], Contents]:
+        """Stack the layers; what links lead to, where nobody looks otherwise, is read from the layers that have it.
+
+        That is this image's matter: others have the same layers without the links, so it is not stored with them.
+        """
+        contents = coalesce(read)
+        again = {
+            reference.digest: reference
+            for reference, layer in zip(manifest.layers, read, strict=True)
+            if contents.astray and path_list.has_any(layer.written, contents.astray)
+        }
+        if not again or remaining() < RESERVE + sum(reference.size for reference in again.values()) / RATE:
+            return read, contents
+        readers = ecosystems.readers().following(contents.astray)
+        found = {digest: self._read_layer(repository, reference, readers) for digest, reference in again.items()}
+        followed = tuple(found.get(layer.digest, layer) for layer in read)
+        return followed, coalesce(followed, readers)
+
+    def _read_layer(self, repository: Repository, reference: LayerReference, readers: Readers) -> Layer:
         """Read a layer by its table of contents where it has one and the registry sends parts, else as a stream."""
         if reference.annotations and isinstance(self.registry, PartialRegistry):
             try:
-                layer = self.read_by_parts(partial(self.registry.part, repository, reference), reference)
+                layer = self.read_by_parts(partial(self.registry.part, repository, reference), reference, readers)
             except NotFound:
                 layer = None  # no parts are sent; if the blob itself is not there, the stream tells
             if layer is not None:
                 return layer
         again = partial(self.registry.blob, repository, reference)
         with again() as stream:
-            return self.read_layer(stream, reference, again)
+            return self.read_layer(stream, reference, readers, again)
 
     def _store(self, image: Image) -> Image:
         """Store what the image consists of, before anything refers to it; return it with the sets it has to leave."""

@@ -12,7 +12,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import BinaryIO, Final
 
 from eclair.archives import tar
@@ -20,7 +20,7 @@ from eclair.archives.bytestream import ByteStream, blocks_of
 from eclair.archives.inflate import READ_SIZE, HashedBlocks, ReadAhead, check_media_type, inflated
 from eclair.errors import BadDatabase, DigestMismatch, LimitExceeded
 from eclair.image.content import Content, Ends, held
-from eclair.image.interest import FileReader, Readers, Some
+from eclair.image.interest import FileReader, Readers, Some, renamed
 from eclair.image.ownership import OwnedFiles
 from eclair.image.path_list import PathList
 from eclair.image.reference import parse_digest
@@ -378,14 +378,6 @@ def _ask(reader: FileReader, path: str, content: BinaryIO) -> Inventory | None:
 
 def _problem(path: str, reader: FileReader, text: str) -> Inventory:
     return Inventory(path=path, analyser=reader.name, problem=text)
-
-
-def renamed(inventory: Inventory, path: str) -> Inventory:
-    """Return what a file gave as if it lay at another path."""
-    packages = tuple(
-        replace(package, path=path + package.path.removeprefix(inventory.path)) for package in inventory.packages
-    )
-    return replace(inventory, path=path, packages=packages)
 
 
 def _text(path: bytes) -> str:

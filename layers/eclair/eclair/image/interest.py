@@ -5,9 +5,10 @@ without leading slash.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from types import MappingProxyType
 from typing import BinaryIO, Final, Protocol
 
 from eclair.model import Interest, Inventory
@@ -67,15 +68,42 @@ class _Ending:
         return path.endswith(self.end) if b"/" in self.end else path.lower().endswith(self.end)
 
 
-class Readers:
-    """All who read files, and which ones."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Elsewhere:
+    """A reader of a fixed place, for what lies at the `target` that a link leads to from there."""
 
-    def __init__(self, readers: Iterable[FileReader]) -> None:
+    reader: FileReader
+    place: str
+    target: str
+
+    @property
+    def name(self) -> str:
+        return self.reader.name
+
+    @property
+    def interest(self) -> Interest:
+        return self.reader.interest
+
+    def read(self, path: str, content: BinaryIO) -> Inventory | None:
+        inventory = self.reader.read(self.place + path.removeprefix(self.target), content)
+        return renamed(inventory, path) if inventory else None
+
+
+class Readers:
+    """All who read files, and which ones; what they read at a fixed place they also read where links lead from there.
+
+    `moved` are these places by where links lead to.
+    """
+
+    def __init__(self, readers: Iterable[FileReader], moved: Mapping[str, str] = MappingProxyType({})) -> None:
         self.all = tuple(readers)
-        self._exact = _table((path.encode(), reader) for reader in self.all for path in reader.interest.paths)
-        self._within = _table(
+        self._moved = moved
+        exact = _table((path.encode(), reader) for reader in self.all for path in reader.interest.paths)
+        within = _table(
             (path.rstrip("/").encode(), reader) for reader in self.all for path in reader.interest.directories
         )
+        self._exact = exact | _elsewhere(exact, moved)
+        self._within = within | _elsewhere(within, moved)
         self._names = _table((name.encode(), reader) for reader in self.all for name in reader.interest.names)
         self._endings_by_name: defaultdict[bytes, list[_Ending]] = defaultdict(list)
         self._endings_by_extension: defaultdict[bytes, list[_Ending]] = defaultdict(list)
@@ -159,6 +187,15 @@ class Readers:
             reader for reader in some if not reader.interest.sections or not found.isdisjoint(reader.interest.sections)
         )
 
+    def following(self, moved: Mapping[str, str]) -> "Readers":
+        """Return the same readers for an image in which links lead from some fixed places to others."""
+        return Readers(self.all, moved)
+
+    def as_at_its_place(self, inventory: Inventory) -> Inventory:
+        """Return what was read where a link leads to as if it had been read at the place of the link."""
+        place = self._moved.get(inventory.path)
+        return inventory if place is None else replace(inventory, path=place)
+
     def may_link(self, path: bytes) -> bool:
         """Say whether a link at a path can lead to files of a fixed place, or away from them."""
         return path in self.directories or bool(self.by_place(path))
@@ -174,6 +211,22 @@ def parents(path: bytes) -> Iterator[bytes]:
     while b"/" in path:
         path = path.rpartition(b"/")[0]
         yield path
+
+
+def renamed(inventory: Inventory, path: str) -> Inventory:
+    """Return what a file gave as if it lay at another path."""
+    packages = tuple(
+        replace(package, path=path + package.path.removeprefix(inventory.path)) for package in inventory.packages
+    )
+    return replace(inventory, path=path, packages=packages)
+
+
+def _elsewhere(table: Mapping[bytes, Some], moved: Mapping[str, str]) -> dict[bytes, Some]:
+    return {
+        target.encode(): tuple(_Elsewhere(reader=reader, place=place, target=target) for reader in some)
+        for target, place in moved.items()
+        if (some := table.get(place.encode()))
+    }
 
 
 def _table(pairs: Iterable[tuple[bytes, FileReader]]) -> dict[bytes, Some]:

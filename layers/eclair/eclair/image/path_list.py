@@ -59,6 +59,14 @@ def unpacked(packed: bytes) -> Iterator[list[bytes]]:
         yield paths
 
 
+def has_any(packed: bytes, paths: Iterable[str]) -> bool:
+    """Say whether one of these paths, or something below it, is on a packed list."""
+    wanted = {path.encode() for path in paths}
+    below = tuple(path + b"/" for path in wanted)
+    listed = (path for some in unpacked(packed) for path in some if not is_target(path))
+    return any(path in wanted or path.startswith(below) for path in listed)
+
+
 def is_target(path: bytes) -> bool:
     """Say whether an item of a list is a link with its target."""
     return _TARGET in path
