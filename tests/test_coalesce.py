@@ -381,6 +381,20 @@ def test_what_is_owned_is_kept_and_not_matched() -> None:
     assert ecosystems.features(replace(installed.package, name="g:x", owned_by=None), "maven") != ()
 
 
+def test_what_a_later_layer_puts_in_the_place_of_an_owned_file_is_not_that_package_s() -> None:
+    jar, newer = "usr/share/java/x.jar", file("usr/share/java/x.jar", "x 2")
+    base = [*DATABASE, OF_P, *PROGRAM]
+    rewritten = file(STATUS, "p 1", "q 1")
+    assert owners(base, [newer])[jar] is None
+    assert owners(base, [newer], [rewritten])[jar] is None, (
+        "the package was there before, whoever rewrites the database"
+    )
+    assert owners(base, [newer, file(STATUS, "p 2")])[jar] == "p", "it came with its package"
+    assert owners(base, [file(jar, "x 1")])[jar] == "p", "it is the same again"
+    assert owners(DATABASE, [OF_P, newer])[jar] == "p", "it came in no other's place"
+    assert owners(base, [newer], [file(STATUS, "p 2"), file(jar, "x 3")])[jar] == "p"
+
+
 def test_of_owned_files_a_layer_keeps_those_that_matter() -> None:
     many = [f"/usr/share/doc/{number} p" for number in range(10_000)]
     read = layer(file(f"{INFO}p.list", *many, "/x.jar p", "/bin/tool p"), file(f"{INFO}r.list", "/etc/r r"), PROGRAM[0])

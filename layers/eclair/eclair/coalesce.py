@@ -82,10 +82,14 @@ def coalesce(layers: Sequence[Layer], readers: Readers | None = None) -> Content
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _File:
-    """What one file gave, and the layer that brought each of its packages."""
+    """What one file gave, and the layer that brought each of its packages.
+
+    `replaced` is the last layer that put other packages in the place of those that the file had; -1 where none did.
+    """
 
     inventories: tuple[Inventory, ...] = ()
     origins: Mapping[_Identity, int] = field(default_factory=dict)
+    replaced: int = -1
 
 
 class _Stack:
@@ -243,7 +247,8 @@ def _file(
         for inventory in placed
         for identity in map(_identity, inventory.packages)
     }
-    return _File(inventories=placed, origins=origins)
+    is_other = before.origins and before.origins.keys() != origins.keys()
+    return _File(inventories=placed, origins=origins, replaced=number if is_other else before.replaced)
 
 
 def _is_database(inventory: Inventory) -> bool:
@@ -275,14 +280,22 @@ def _without_second_names(files: Iterable[_File]) -> list[_File]:
 
 
 def _installed(files: Iterable[_File], stack: _Stack) -> Iterator[Installed]:
-    """Yield the packages; what belongs to a package of the distribution says so."""
+    """Yield the packages; what belongs to a package of the distribution says so.
+
+    What a layer put in the place of something else after it was installed is not that package's any more.
+    """
     files = list(files)
-    owner = owners(
-        (inventory for file in files for inventory in file.inventories if _is_database(inventory)), stack.placed
-    )
+    databases = [(file, inventory) for file in files for inventory in file.inventories if _is_database(inventory)]
+    owner = owners((inventory for _, inventory in databases), stack.placed)
+    brought: dict[str, int] = {}
+    for file, inventory in databases:
+        for package in inventory.packages:
+            brought[package.name] = max(file.origins[_identity(package)], brought.get(package.name, 0))
     for file in files:
         for inventory in file.inventories:
             owned_by = None if _is_database(inventory) else owner.get(inventory.path)
+            if owned_by and file.replaced > brought[owned_by]:
+                owned_by = None
             for package in inventory.packages:
                 yield Installed(
                     package=replace(package, owned_by=owned_by) if owned_by else package,
