@@ -133,6 +133,32 @@ def test_a_broken_name_is_named_and_the_others_kept(library: str) -> None:
     assert "package 1" in str(inventory.problem)
 
 
+CONFIG = "app/packages.config"
+
+
+def test_a_project_of_before_lists_its_packages_in_its_configuration() -> None:
+    content = b"""\xef\xbb\xbf<?xml version="1.0" encoding="utf-8"?>
+<packages>
+  <package id="jQuery" version="3.1.1" targetFramework="net46" />
+  <package version='1.2.3.4' id='Newtonsoft.Json' allowedVersions="[1,2)"></package>
+  <package id="StyleCop" version="1.0" developmentDependency="true" />
+  <!-- <package id="Removed" version="1.0" /> -->
+  <package id="NoVersion" />
+</packages>"""
+    inventory = read(content, CONFIG)
+    assert [(one.name, one.version) for one in inventory.packages] == [
+        ("jQuery", "3.1.1"),
+        ("Newtonsoft.Json", "1.2.3.4"),
+    ]
+    assert "package 3: version is no text" in str(inventory.problem)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"<configuration/>", b"<packages>" + b" " * 9_000_000])
+def test_a_configuration_that_is_none_is_damage(content: bytes) -> None:
+    with pytest.raises(BadDatabase, match="no list of packages"):
+        read(content, CONFIG)
+
+
 HOSTILE = {
     "empty": b"",
     "an array": b"[]",

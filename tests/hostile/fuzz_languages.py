@@ -43,6 +43,10 @@ def _eggs() -> Iterator[bytes]:
     yield zip_of({"EGG-INFO/PKG-INFO": b"Metadata-Version: 2.1\nName: a\nVersion: 1.0\n", "a/__init__.py": b""})
 
 
+def _configurations() -> Iterator[bytes]:
+    yield b'<packages>\n  <package id="a" version="1.0" />\n  <!-- <package id="b" version="1" /> --></packages>'
+
+
 def _versions(scheme: str) -> Iterator[bytes]:
     chance = Random(scheme)
     make = MAKERS.get(scheme)
@@ -84,6 +88,7 @@ TARGETS: Final = (
     target("php", "vendor/composer/installed.json", _samples("php/*/installed.json"), b'"packages"', b'"dev-"'),
     target("dotnet", "app/a.deps.json", _samples("dotnet/*.deps.json"), b'"libraries"', b'"a/1.0"', b'"type"'),
     target("dotnet-lock", "app/packages.lock.json", sample("dotnet/packages.lock.json"), b'"resolved"', b'"Direct"'),
+    target("dotnet-config", "app/packages.config", _configurations, b"<package ", b'id="', b"<!--", b"-->", b"/>"),
     target("conda", "conda-meta/a-1-0.json", _samples("conda/*.json"), b'"subdir"'),
     target("java", "app/a.jar", _jars, b"PK\1\2", b"PK\3\4", b"PK\5\6", b"META-INF/MANIFEST.MF", b"pom.properties"),
     Target(name="java-manifest", seeds=_manifest_seeds, read=_manifests, words=(b"\n ", b"\\u", b"\\\n", b"${x}")),

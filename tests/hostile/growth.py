@@ -135,6 +135,8 @@ def growing() -> Iterator[Growing]:
         lambda n: json.dumps({"libraries": {f"A{i}/1": {"type": "package"} for i in range(n)}}).encode(),
         16_000,
     )
+    yield _database("comments of a configuration", "nuget", "packages.config", lambda n: b"<packages>" + b"<!--" * n)
+    yield _database("elements of a configuration", "nuget", "packages.config", lambda n: b"<packages><package " * n)
     yield _database("attributes of a gem", "gem", "specifications/a.gemspec", lambda n: b's.name = ""\n' * n)
     yield _database("beginnings of a gem", "gem", "specifications/a.gemspec", lambda n: b"s.name = \n" * n)
     yield _database("blanks of a gem", "gem", "specifications/a.gemspec", lambda n: b"s.name" + b" " * n + b"=")

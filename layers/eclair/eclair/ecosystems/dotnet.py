@@ -1,9 +1,10 @@
 """What NuGet packages are part of a .NET program, and which of two versions is newer?
 
 Formats: `NAME.deps.json`, which is published with each program and with the shared frameworks
-(https://github.com/dotnet/sdk/blob/main/documentation/specs/runtime-configuration-file.md), and `packages.lock.json`,
-which a restore leaves beside a project. Of the libraries in a `deps.json` those count that bring files for the target:
-of the others the framework has its own, newer ones.
+(https://github.com/dotnet/sdk/blob/main/documentation/specs/runtime-configuration-file.md), and what a restore leaves
+beside a project: `packages.lock.json`, or `packages.config` (https://learn.microsoft.com/nuget/reference/packages-config)
+of earlier ones. Of the libraries in a `deps.json` those count that bring files for the target: of the others the
+framework has its own, newer ones.
 
 Version order: that of NuGet (https://learn.microsoft.com/nuget/concepts/package-versioning), `VersionComparer` of
 NuGet.Versioning, with one difference: numbers may be of any size.
@@ -24,7 +25,8 @@ from eclair.versions.version_key import LONGEST, number, quoted
 
 _DEPENDENCIES: Final = ".deps.json"
 _LOCK: Final = "packages.lock.json"
-_INTEREST: Final = Interest(names=frozenset((_LOCK,)), suffixes=(_DEPENDENCIES,))
+_CONFIG: Final = "packages.config"
+_INTEREST: Final = Interest(names=frozenset((_LOCK, _CONFIG)), suffixes=(_DEPENDENCIES,))
 
 _LARGEST: Final = 8 << 20
 """Bytes of a document; those of the largest programs have some two million."""
@@ -36,6 +38,11 @@ _ASSETS: Final = ("runtime", "native", "runtimeTargets", "resources")
 _NO_FILE: Final = "/_._"
 """What a package has in the place of a file that the framework has."""
 _PROJECT: Final = "Project"
+
+_ELEMENT: Final = re.compile(rb"<package\s++(?P<attributes>[^<>]++)>")
+_ATTRIBUTE: Final = re.compile(
+    rb"(?<![\w:.-])(?P<name>id|version|developmentDependency)\s*+=\s*+[\"'](?P<value>[^\"']*+)[\"']"
+)
 
 _LABELS: Final = r"[0-9A-Za-z-]++(?:\.[0-9A-Za-z-]++)*+"
 _VERSION: Final = re.compile(
@@ -61,7 +68,7 @@ class Dotnet:
 
     name: str = "dotnet"
     scheme: str = "nuget"
-    version: int = 1
+    version: int = 2
     interest: Interest = _INTEREST
 
     def read(self, path: str, content: BinaryIO) -> Inventory | None:
@@ -73,6 +80,8 @@ class Dotnet:
             found = _libraries(document)
         elif path.rpartition("/")[2] == _LOCK:
             found = _locked(read_json_object(content, _LARGEST))
+        elif path.rpartition("/")[2] == _CONFIG:
+            found = _configured(content.read(_LARGEST + 1))
         else:
             return None
         faults = Faults()
@@ -144,6 +153,19 @@ def _locked(document: Mapping[str, object]) -> Iterator[_Named]:
         for name, description in packages.items() if isinstance(packages, dict) else ():
             if isinstance(description, dict) and description.get("type") != _PROJECT:
                 yield name, description.get("resolved")
+
+
+def _configured(document: bytes) -> Iterator[_Named]:
+    """Yield the packages of a `packages.config`, but for those that only helped to build."""
+    if len(document) > _LARGEST or b"<packages" not in document:
+        raise BadDatabase(f"no list of packages of at most {_LARGEST} bytes")
+    begin, *rest = document.split(b"<!--")
+    without_comments = begin + b"".join(part.partition(b"-->")[2] for part in rest)
+    for element in _ELEMENT.finditer(without_comments):
+        said = {match["name"]: match["value"] for match in _ATTRIBUTE.finditer(element["attributes"])}
+        if said.get(b"developmentDependency", b"").lower() != b"true":
+            name, version = (said.get(attribute, b"").decode(errors="replace") for attribute in (b"id", b"version"))
+            yield name, version
 
 
 def _members(document: Mapping[str, object], name: str) -> Iterator[tuple[str, object]]:
