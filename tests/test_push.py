@@ -6,7 +6,7 @@ from random import Random
 from typing import TypeVar, cast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from eclair import push
@@ -556,6 +556,10 @@ def test_a_registry_that_moves_while_it_is_asked_is_followed(
     check(world)
 
 
+@example(first="image", moves=[("image", "b", 1), ("delete", "", 1), ("image", "b", 1)], at={1: "both", 13: "both"})
+@example(  # an image pushed again while it was being expelled was admitted without the tag
+    first="image", moves=[("image", "b", 0), ("untag", "a", 0), ("delete", "", 0)], at={0: "move", 7: "both"}
+)
 @settings(max_examples=1000, deadline=None)
 @given(
     first=st.sampled_from(["image", "index"]),

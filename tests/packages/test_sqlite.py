@@ -256,7 +256,7 @@ def test_any_byte_may_be_wrong(place: int, byte: int) -> None:
         rows = read(changed(place, bytes((byte,))), faults=faults)
     except BadDatabase:
         return
-    assert len(rows) <= 300
+    assert len(rows) <= 300 or faults.problem
 
 
 @given(st.binary(max_size=2000))

@@ -357,14 +357,20 @@ class Push:
             return ()  # deleted as a whole
 
     def _reconcile_images(self, repository: Repository) -> int:
-        """Expel the images that are gone, and take from the others the tags that do not lead to them."""
+        """Expel the images that are gone; have the others carry the tags that lead to them, and no others."""
         tags = {tag.name: tag for tag in self.images.tags(repository)}
+        carried: dict[Digest, tuple[str, ...]] = {}
         gone = 0
         for member in self._members(repository):
             gone += self._expel_gone(repository, (member.digest,))
+            carried[member.digest] = member.tags
             wrong = [name for name in member.tags if name not in tags or member.digest not in tags[name].images]
             for name in wrong:
                 self._spread(repository, name, (member.digest,))
+        for tag in tags.values():
+            # None: the manifest was away when the tag was stored, and came back under the same digest.
+            if not tag.images or any(tag.name not in carried.get(digest, ()) for digest in tag.images):
+                self._level_tag(repository, tag.name, math.floor(self.clock()))
         return gone
 
     def _members(self, repository: Repository) -> Iterator[Membership]:
