@@ -159,3 +159,8 @@ def test_the_list_is_what_the_report_says() -> None:
     fleet.load("debian")
     listed = fleet.application.report.list_feeds().feeds
     assert [part.rows for part in listed if part.feed == "debian"] == [344]
+
+
+def test_a_scan_with_a_feed_that_there_is_not_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["scan", "dir:.", "--feeds", "debian,debain"]) == FAILED
+    assert "no feed debain; the feeds are alma, " in capsys.readouterr().err

@@ -8,6 +8,7 @@ files are there, as after a first use.
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -27,7 +28,9 @@ between = time.perf_counter()
 import app
 print(json.dumps([between - start, time.perf_counter() - between]))
 """
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=folder)
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder, env=kept)
     boto3, handler = json.loads(done.stdout)
     return boto3 * 1000, handler * 1000
 

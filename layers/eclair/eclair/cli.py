@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     image.add_argument("--json", action="store_true", help="print JSON")
     image.add_argument("--insecure-registry", action="append", default=[], metavar="HOST", help="speak http to it")
     sources = argparse.ArgumentParser(add_help=False)
-    sources.add_argument("--feeds", default=",".join(sorted(feeds.load())), help="feeds to use (all)")
+    sources.add_argument("--feeds", default="", metavar="A,B", help="feeds to use (all)")
     sources.add_argument(
         "--feed-mirror", default="", metavar="DIR_OR_URL", help="read https://HOST/PATH from it/HOST/PATH"
     )
@@ -100,7 +100,7 @@ def _add_feeds(verbs: Any) -> None:
     actions = listing.add_subparsers(metavar="ACTION")
     export = actions.add_parser("export", help="copy the feeds' documents into a mirror folder for --feed-mirror")
     export.add_argument("folder", metavar="DIR", type=Path)
-    export.add_argument("--feeds", default=",".join(sorted(feeds.load())), help="feeds to copy (all)")
+    export.add_argument("--feeds", default="", metavar="A,B", help="feeds to copy (all)")
     export.add_argument("--feed-mirror", default="", metavar="DIR_OR_URL", help="copy from there, not the vendors")
     export.set_defaults(command=_export)
 
@@ -198,19 +198,25 @@ def _export(options: argparse.Namespace) -> int:
     from eclair.adapters.mirror import MirrorFolder
     from eclair.export import Export
 
-    known = feeds.load()
-    wanted = options.feeds.split(",")
-    if unknown := [name for name in wanted if name not in known]:
-        raise BadInput(f"no feed {', '.join(unknown)}; the feeds are {', '.join(sorted(known))}")
+    wanted = sorted(_wanted(options))
     mirror = MirrorFolder(options.folder, documents(options.feed_mirror))
-    failures = Export(mirror=mirror, say=_progress)(known[name] for name in wanted)
+    failures = Export(mirror=mirror, say=_progress)(feeds.load()[name] for name in wanted)
     for failure in failures:
         print(f"eclair: {failure}", file=sys.stderr)
     return FAILED if failures else OK
 
 
+def _wanted(options: argparse.Namespace) -> frozenset[str]:
+    """Return the names of the feeds that are asked for. Raises `BadInput` for one that we do not have."""
+    known = feeds.load()
+    wanted = frozenset(options.feeds.split(",")) if options.feeds else frozenset(known)
+    if unknown := wanted.difference(known):
+        raise BadInput(f"no feed {', '.join(sorted(unknown))}; the feeds are {', '.join(sorted(known))}")
+    return wanted
+
+
 def _scan(options: argparse.Namespace) -> int:
-    report = _report(options, frozenset(options.feeds.split(",")), options.feed_mirror, all_states=options.all)
+    report = _report(options, _wanted(options), options.feed_mirror, all_states=options.all)
     if options.json:
         _print_json(asdict(report))
     else:
@@ -222,7 +228,7 @@ def _scan(options: argparse.Namespace) -> int:
 
 
 def _explain(options: argparse.Namespace) -> int:
-    with _scanning(options, frozenset(options.feeds.split(",")), options.feed_mirror) as (scan, repository, reference):
+    with _scanning(options, _wanted(options), options.feed_mirror) as (scan, repository, reference):
         explanation = scan.explain(repository, reference, options.vulnerability)
     if options.json:
         _print_json(asdict(explanation))
