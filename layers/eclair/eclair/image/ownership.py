@@ -5,7 +5,7 @@ another ecosystem: files whose name or ending some reader looks for (a later lay
 layer's file), and files that this very layer was found to have something in.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -28,37 +28,31 @@ class OwnedFiles:
     def __init__(self, readers: Readers) -> None:
         self._readers = readers
         self._held = 0
+        self._looked_for: set[str] = set()
 
     def bounded(self, inventory: Inventory) -> Inventory:
         """Return the inventory with no more pairs than can be held."""
         if not inventory.owned:
             return inventory
+        # Told here, not at the end: while there is more to inflate, this costs no time.
+        looked_for = {path for path, _ in inventory.owned if self._readers.is_looked_for(path)}
+        self._looked_for |= looked_for
         if self._held + len(inventory.owned) > _MOST:
-            inventory = replace(inventory, owned=tuple(filter(self._looked_for, inventory.owned)))
+            inventory = replace(inventory, owned=tuple(pair for pair in inventory.owned if pair[0] in looked_for))
         self._held += len(inventory.owned)
         return inventory
 
     def kept(self, inventories: Iterable[Inventory]) -> Iterator[Inventory]:
         """Yield the inventories of a layer with the pairs that matter; those that say nothing else are left out."""
         some = tuple(inventories)
-        found = {_unmerged(inventory.path) for inventory in some if inventory.packages}
+        found = {inventory.path.removeprefix(_MERGED) for inventory in some if inventory.packages}
+        matter = self._looked_for.union(found, (_MERGED + path for path in found))
         for inventory in some:
-            kept = replace(inventory, owned=tuple(self._kept(inventory.owned, found))) if inventory.owned else inventory
+            kept = inventory
+            if inventory.owned:
+                kept = replace(inventory, owned=tuple(pair for pair in inventory.owned if pair[0] in matter))
             if kept.owned or kept.packages or kept.facts or kept.problem or not inventory.owned:
                 yield kept
-
-    def _kept(self, owned: Iterable[Pair], found: Collection[str]) -> Iterator[Pair]:
-        is_looked_for = self._readers.is_looked_for
-        for pair in owned:
-            if is_looked_for(pair[0]) or _unmerged(pair[0]) in found:
-                yield pair
-
-    def _looked_for(self, pair: Pair) -> bool:
-        return self._readers.is_looked_for(pair[0])
-
-
-def _unmerged(path: str) -> str:
-    return path.removeprefix(_MERGED)
 
 
 def owners(databases: Iterable[Inventory], placed: Callable[[bytes], bytes]) -> Mapping[str, str]:
