@@ -10,6 +10,7 @@
     │   │   └── LimitExceeded            larger, deeper or longer than we accept
     │   ├── BadDatabase                  a package database that cannot be read at all
     │   ├── BadFeed                      an advisory document that cannot be read
+    │   ├── BadRules                     a rule, quiet hours or a VEX document that cannot be read
     │   └── BadVersion                   a string that is no version in its scheme
     ├── NotFound (LookupError)           it is not there (now)
     ├── Forbidden (PermissionError)      we are not let in, or the operator did not allow the host
@@ -57,6 +58,10 @@ class BadDatabase(BadInput):
 
 class BadFeed(BadInput):
     """An advisory document cannot be read."""
+
+
+class BadRules(BadInput):
+    """A rule, quiet hours or a VEX document cannot be read."""
 
 
 class BadVersion(BadInput):

@@ -585,11 +585,15 @@ class ChangeKind(StrEnum):
     SEVERITY_CHANGED = "severity-changed"
     STATE_CHANGED = "state-changed"
     WITHDRAWN = "withdrawn"
+    UNSUPPRESSED = "unsuppressed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One typed difference; `old` is None for a newly affected feature, `new` for one no longer affected."""
+    """One typed difference; `old` is None for a newly affected feature, `new` for one no longer affected.
+
+    `unsuppressed` is what was kept quiet by a rule that has ended; its `old` is None, too.
+    """
 
     kind: ChangeKind
     old: Verdict | None
@@ -605,13 +609,14 @@ class Change:
 
 class Cause(StrEnum):
     """Why subscribers are told: an image was pushed, or read again by better analysers; an advisory changed, or a feed
-    was loaded for the first time.
+    was loaded for the first time; a rule that kept something quiet ended.
     """
 
     PUSHED = "pushed"
     RESCANNED = "rescanned"
     ADVISORY = "advisory"
     FIRST_LOAD = "first-load"
+    RULE_ENDED = "rule-ended"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -683,7 +688,10 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """What subscribers of a repository get: `body` is the JSON text; `waiting` the keys it settles."""
+    """What subscribers of a repository get: `body` is the JSON text; `waiting` the keys it settles.
+
+    `standing` is how the repository stands once the notice is stored.
+    """
 
     id: str
     repository: Repository
@@ -694,6 +702,7 @@ class Notice:
     attributes: tuple[tuple[str, str | int | tuple[str, ...]], ...]
     waiting: tuple[str, ...]
     published: bool = False
+    standing: "Standing | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -738,6 +747,151 @@ class Enrichment:
             exploited=self.exploited or other.exploited,
             probability=self.probability or other.probability,
         )
+
+
+# --- what is kept quiet ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IgnoreRule:
+    """Findings that need not be told, until a time (None: for good), why, and who says so.
+
+    All conditions that are given have to hold. `vulnerability` is an id; `package` (a name, also the source's), `path`
+    and `repository` are patterns in which `*` stands for any text. `below` takes findings that are less severe than
+    that, but for those of unknown severity; `unfixed` takes those without a fix.
+    """
+
+    id: str
+    reason: str
+    by: str
+    until: float | None = None
+    vulnerability: str = ""
+    package: str = ""
+    path: str = ""
+    repository: str = ""
+    below: Severity | None = None
+    unfixed: bool = False
+
+
+class VexStatus(StrEnum):
+    """What a VEX statement says of a vulnerability and a product."""
+
+    NOT_AFFECTED = "not_affected"
+    FIXED = "fixed"
+    AFFECTED = "affected"
+    UNDER_INVESTIGATION = "under_investigation"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VexProduct:
+    """What a VEX statement is about: an image, a package, or a package within an image; what is empty is any.
+
+    An image goes by its digest or by its repository, a package by its purl.
+    """
+
+    digest: str = ""
+    repository: str = ""
+    purl: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VexStatement:
+    """What a VEX document says of some products under the names of one vulnerability; of two the later counts."""
+
+    vulnerabilities: tuple[str, ...]
+    status: VexStatus
+    products: tuple[VexProduct, ...]
+    time: float
+    justification: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VexDocument:
+    """A VEX document as it was read: `id` is under which we keep it, `document` how it names itself.
+
+    `unplaced` counts the products that name neither a digest, a repository nor a package, and are passed over.
+    """
+
+    id: str
+    document: str
+    format: str
+    author: str
+    time: float
+    statements: tuple[VexStatement, ...]
+    unplaced: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuietHours:
+    """When a repository (a pattern) is told nothing: what waits is told in one notice when they end.
+
+    `start` and `end` are minutes of the day in the time zone; with the end before the start they span midnight, and
+    belong to the day on which they start. `days` are 0 (Monday) to 6. News as severe as `urgent` is told at once.
+    """
+
+    id: str
+    reason: str
+    by: str
+    start: int
+    end: int
+    timezone: str = "UTC"
+    days: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
+    repository: str = ""
+    urgent: Severity | None = None
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleBook:
+    """All rules as they were at one version; 0 is the empty one before the first."""
+
+    version: int = 0
+    rules: tuple[IgnoreRule, ...] = ()
+    documents: tuple[VexDocument, ...] = ()
+    hours: tuple[QuietHours, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suppression:
+    """Why a finding is kept quiet: by which rule or VEX document, who says so, why, and until when."""
+
+    rule: str
+    by: str
+    reason: str
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RulesAt:
+    """The rules in effect at a moment: a version of the rule book, which never changes, and the time."""
+
+    version: int = 0
+    moment: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Under which rules the subscribers of a repository were told what they were told.
+
+    `rev` counts the changes. While the standing turns to other rules, image by image, `turning` is these and `page`
+    where to go on.
+    """
+
+    repository: Repository
+    rev: int = 0
+    rules: RulesAt = RulesAt()
+    turning: RulesAt | None = None
+    page: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waking:
+    """Up to which rules repositories were woken; `to` and `page` while that is under way."""
+
+    rules: RulesAt = RulesAt()
+    to: RulesAt | None = None
+    page: str | None = None
 
 
 # --- feeds -----------------------------------------------------------------------------------------------------------

@@ -57,22 +57,22 @@ class Products(Generic[P]):
         self._platforms: dict[str, P] = {}
         self._purls: dict[str, str] = {}
         try:
-            for id_, helper in _named(tree):
+            for id_, helper in named(tree):
                 cpe, purl = helper.get("cpe"), helper.get("purl")
                 if isinstance(cpe, str) and (found := platform(cpe)) is not None:
                     self._platforms[id_] = found
                 elif isinstance(purl, str):
                     self._purls[id_] = purl
-            self._joined = dict(_joined(tree))
+            self._joined = dict(joined(tree))
         except (AttributeError, KeyError, TypeError) as error:
             raise BadFeed(f"a product tree that cannot be read ({error!r})") from error
 
     def get(self, id_: str) -> Product[P] | None:
         """Return what a product id means; None where its platform does not matter or it is no rpm package."""
-        joined = self._joined.get(id_)
-        if joined is None:
+        pair = self._joined.get(id_)
+        if pair is None:
             return None
-        component, parent = joined
+        component, parent = pair
         module = ""
         for _ in range(_MOST_MODULES):
             platform = self._platforms.get(parent)
@@ -102,7 +102,7 @@ def statuses(vulnerability: Mapping[str, object]) -> Iterator[tuple[str, str]]:
                 yield status, id_
 
 
-def _named(tree: Mapping[str, object]) -> Iterator[tuple[str, Mapping[str, object]]]:
+def named(tree: Mapping[str, object]) -> Iterator[tuple[str, Mapping[str, object]]]:
     """Yield the products that the branches name, each with what identifies it."""
     waiting: list[object] = [tree.get("branches") or []]
     for _ in range(_MOST_BRANCHES):
@@ -119,7 +119,8 @@ def _named(tree: Mapping[str, object]) -> Iterator[tuple[str, Mapping[str, objec
     raise BadFeed(f"a product tree with more than {_MOST_BRANCHES} lists of branches")
 
 
-def _joined(tree: Mapping[str, object]) -> Iterator[tuple[str, tuple[str, str]]]:
+def joined(tree: Mapping[str, object]) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield the products that are a component of another: their id, and those of the two."""
     # By far the longest list of a document: what is malformed is told by what it raises.
     relationships = cast("Sequence[Mapping[str, Any]]", sequence(tree.get("relationships") or [], "relationships"))
     for relationship in relationships:
