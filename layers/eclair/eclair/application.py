@@ -22,6 +22,7 @@ from eclair.adapters.memory import (
     MemoryLayers,
     MemoryNotices,
     MemoryQueues,
+    MemoryRules,
     MemorySets,
     MemoryTopic,
 )
@@ -40,6 +41,7 @@ from eclair.ports import (
     Notices,
     Queues,
     Registry,
+    Rules,
     Sets,
     Topic,
 )
@@ -126,6 +128,8 @@ class Ports(Protocol):
     @property
     def notices(self) -> Notices: ...
     @property
+    def rules(self) -> Rules: ...
+    @property
     def advisories(self) -> Advisories: ...
     @property
     def feeds(self) -> Feeds: ...
@@ -151,6 +155,7 @@ class MemoryPorts:
     layers: MemoryLayers = field(default_factory=MemoryLayers)
     sets: MemorySets = field(default_factory=MemorySets)
     notices: MemoryNotices = field(default_factory=MemoryNotices)
+    rules: MemoryRules = field(default_factory=MemoryRules)
     advisories: MemoryAdvisories = field(default_factory=MemoryAdvisories)
     feeds: MemoryFeeds = field(default_factory=MemoryFeeds)
     enrichments: MemoryEnrichments = field(default_factory=MemoryEnrichments)
@@ -187,6 +192,12 @@ class AwsPorts:
         from eclair.adapters.dynamodb_notices import DynamoNotices
 
         return DynamoNotices(self._index_table)
+
+    @cached_property
+    def rules(self) -> Rules:
+        from eclair.adapters.dynamodb_rules import DynamoRules
+
+        return DynamoRules(self._index_table)
 
     @cached_property
     def advisories(self) -> Advisories:

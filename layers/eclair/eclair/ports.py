@@ -39,13 +39,16 @@ from eclair.model import (
     Page,
     RefreshRequest,
     Repository,
+    RuleBook,
     SetHead,
     SetId,
+    Standing,
     Statement,
     StatementKey,
     Tag,
     Verdict,
     Waiting,
+    Waking,
 )
 
 Clock = Callable[[], float]
@@ -63,7 +66,7 @@ class Images(Protocol):
     def memberships(self, digest: Digest) -> tuple[Membership, ...]: ...
 
     def members_of(self, repository: Repository, *, page: str | None = None, limit: int = 100) -> Page[Membership]:
-        """Return the images of one repository in the order of their digests (may lag)."""
+        """Return the images of one repository in the order of their digests."""
 
     def repositories(self, *, page: str | None = None, limit: int = 100) -> Page[Repository]:
         """Return the repositories that ever had an image, each once (may lag)."""
@@ -182,9 +185,36 @@ class Notices(Protocol):
         """Return the notice with the highest sequence number."""
 
     def put_notice(self, notice: Notice) -> bool:
-        """Store it unless the repository has a notice of that sequence number; return whether it is new."""
+        """Store it, and how the repository stands then; return whether that happened.
+
+        Nothing is stored where the repository has a notice of that sequence number, or stands otherwise than one `rev`
+        before.
+        """
+
+    def standing(self, repository: Repository) -> Standing:
+        """Return under which rules its subscribers were told what they were told; at first, under none."""
+
+    def save_standing(self, standing: Standing) -> bool:
+        """Store how a repository stands if it stood one `rev` before; return whether that happened."""
 
     def mark_published(self, repository: Repository, sequence: int) -> None: ...
+
+
+class Rules(Protocol):
+    """What need not be told: every version of the rule book, which as such never changes."""
+
+    def book(self) -> RuleBook:
+        """Return the newest version; the empty one, 0, before there is any."""
+
+    def at(self, version: int) -> RuleBook | None:
+        """Return a version of the book; those that were replaced more than a year ago may be gone."""
+
+    def save(self, book: RuleBook) -> bool:
+        """Store the version if the newest is the one before; return whether that happened."""
+
+    def waking(self) -> Waking: ...
+
+    def save_waking(self, waking: Waking) -> None: ...
 
 
 class Advisories(Protocol):

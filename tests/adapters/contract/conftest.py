@@ -22,6 +22,7 @@ from eclair.adapters.dynamodb_enrichments import DynamoEnrichments
 from eclair.adapters.dynamodb_feeds import DynamoFeeds
 from eclair.adapters.dynamodb_images import DynamoImages, DynamoLayers
 from eclair.adapters.dynamodb_notices import DynamoNotices
+from eclair.adapters.dynamodb_rules import DynamoRules
 from eclair.adapters.dynamodb_sets import DynamoSets
 from eclair.adapters.memory import (
     MemoryAdvisories,
@@ -30,9 +31,10 @@ from eclair.adapters.memory import (
     MemoryImages,
     MemoryLayers,
     MemoryNotices,
+    MemoryRules,
     MemorySets,
 )
-from eclair.ports import Advisories, Enrichments, Feeds, Images, Layers, Notices, Sets
+from eclair.ports import Advisories, Enrichments, Feeds, Images, Layers, Notices, Rules, Sets
 from tests.adapters.dynamodb_local import absence, endpoint
 
 REGION = "eu-west-1"
@@ -46,6 +48,7 @@ class Stores:
     layers: Layers
     sets: Sets
     notices: Notices
+    rules: Rules
     advisories: Advisories
     enrichments: Enrichments
     feeds: Feeds
@@ -57,6 +60,7 @@ def in_memory() -> Stores:
         layers=MemoryLayers(),
         sets=MemorySets(),
         notices=MemoryNotices(),
+        rules=MemoryRules(),
         advisories=MemoryAdvisories(),
         enrichments=MemoryEnrichments(),
         feeds=MemoryFeeds(),
@@ -69,6 +73,7 @@ def in_dynamodb(index: Table, advisories: Table) -> Stores:
         layers=DynamoLayers(index),
         sets=DynamoSets(index),
         notices=DynamoNotices(index),
+        rules=DynamoRules(index),
         advisories=DynamoAdvisories(advisories),
         enrichments=DynamoEnrichments(advisories),
         feeds=DynamoFeeds(advisories),

@@ -14,8 +14,10 @@ from eclair.model import (
     FeatureId,
     Notice,
     Repository,
+    RulesAt,
     SetId,
     Severity,
+    Standing,
     State,
     Verdict,
     Waiting,
@@ -186,3 +188,42 @@ def test_a_notice_larger_than_a_row_is_read_whole(notices: Notices) -> None:
     assert notices.last_notice(SHOP) == notice(1, keys=keys)
     notices.mark_published(SHOP, 1)
     assert notices.last_notice(SHOP) == replace(notice(1, keys=keys), published=True)
+
+
+# --- how a repository stands -----------------------------------------------------------------------------------------
+
+
+def standing(rev: int, repository: Repository = SHOP, version: int = 0) -> Standing:
+    return Standing(repository=repository, rev=rev, rules=RulesAt(version=version, moment=1.5))
+
+
+def test_a_repository_stands_under_no_rules_at_first(notices: Notices) -> None:
+    assert notices.standing(SHOP) == Standing(repository=SHOP)
+
+
+def test_a_standing_follows_the_one_before(notices: Notices) -> None:
+    assert not notices.save_standing(standing(2))
+    assert notices.save_standing(standing(1))
+    assert not notices.save_standing(standing(1, version=7))
+    second = replace(standing(2), turning=RulesAt(version=3, moment=2.25), page="page")
+    assert notices.save_standing(second)
+    assert notices.standing(SHOP) == second
+    assert notices.standing(BANK) == Standing(repository=BANK)
+
+
+def test_a_notice_and_the_standing_it_leads_to_are_stored_together_or_not_at_all(notices: Notices) -> None:
+    assert notices.put_notice(replace(notice(1), standing=standing(1)))
+    assert notices.standing(SHOP) == standing(1)
+    assert not notices.put_notice(replace(notice(1), standing=standing(2))), "the number is taken"
+    assert notices.standing(SHOP) == standing(1)
+    assert not notices.put_notice(replace(notice(2), standing=standing(1))), "somebody else moved it"
+    last = notices.last_notice(SHOP)
+    assert last
+    assert last.sequence == 1
+    assert notices.put_notice(replace(notice(2), standing=standing(2)))
+
+
+def test_of_many_who_move_a_standing_one_does(notices: Notices) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        moved = list(pool.map(lambda number: notices.save_standing(standing(1, version=number)), range(8)))
+    assert moved.count(True) == 1

@@ -54,7 +54,7 @@ class DynamoImages:
 
     def members_of(self, repository: Repository, *, page: str | None = None, limit: int = 100) -> Page[Membership]:
         condition = self._table.row.beginning(b"I#")
-        rows, following = self._table.page(partition("R", repository), condition, page=page, limit=limit, lagging=True)
+        rows, following = self._table.page(partition("R", repository), condition, page=page, limit=limit)
         return Page(items=tuple(_membership(row) for row in rows), next=following)
 
     def repositories(self, *, page: str | None = None, limit: int = 100) -> Page[Repository]:

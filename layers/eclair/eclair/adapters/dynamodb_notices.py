@@ -5,19 +5,23 @@
 | waiting delta | `O#<repository>` | key | what waits; deleted when it is sent |
 | its memory | `W#<repository>` | key | expires 35 days after it was put |
 | notice | `N#<repository>` | sequence number | the notice, published |
+| standing | `Q#<repository>` | `S` | under which rules it was told, rev |
 
 Row and memory are put in one transaction, if the memory is not there. So what waits is found without reading what was
-sent, and a repeat finds that it was there, sent or not.
+sent, and a repeat finds that it was there, sent or not. A notice and the standing that it leads to are put in one, too.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 
+from pynamodb.expressions.condition import Condition
 from pynamodb.transactions import TransactWrite
 
 from eclair.adapters.dynamodb import Row, Table
 from eclair.adapters.dynamodb_keys import named, numbered, partition
-from eclair.model import Notice, Repository, Waiting
+from eclair.model import Notice, Repository, Standing, Waiting
+
+STANDING = b"S"
 
 MEMORY = 35 * 86_400
 """Seconds for which a repeat is recognised: longer than any queue keeps a message."""
@@ -60,7 +64,34 @@ class DynamoNotices:
         return replace(notice, published=bool(row.published)) if notice and row else None
 
     def put_notice(self, notice: Notice) -> bool:
-        return self._table.put_new(self._row(notice))
+        standing = notice.standing
+        new = self._row(notice)
+        if standing is None:
+            return self._table.put_new(new)
+
+        def write(transaction: TransactWrite) -> None:
+            transaction.save(new, condition=self._table.row.pk.does_not_exist())
+            transaction.save(self._standing(standing), condition=self._stood(standing.rev - 1))
+
+        stands = self._table.transact(write)
+        if not stands:
+            self._table.discard(new)
+        return stands
+
+    def standing(self, repository: Repository) -> Standing:
+        found = self._table.value(Standing, partition("Q", repository), STANDING)
+        return found or Standing(repository=repository)
+
+    def save_standing(self, standing: Standing) -> bool:
+        return self._table.put_over(self._standing(standing), self._stood(standing.rev - 1))
+
+    def _standing(self, standing: Standing) -> Row:
+        return self._table.holding(partition("Q", standing.repository), STANDING, standing, rev=standing.rev)
+
+    def _stood(self, rev: int) -> Condition:
+        row = self._table.row
+        stood: Condition = row.rev == rev if rev else row.pk.does_not_exist()
+        return stood
 
     def _row(self, notice: Notice) -> Row:
         pk, sk = partition("N", notice.repository), numbered(b"N", notice.sequence)

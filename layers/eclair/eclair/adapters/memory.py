@@ -33,15 +33,18 @@ from eclair.model import (
     Page,
     RefreshRequest,
     Repository,
+    RuleBook,
     SetHead,
     SetId,
     SetState,
+    Standing,
     Statement,
     StatementChange,
     StatementKey,
     Tag,
     Verdict,
     Waiting,
+    Waking,
 )
 
 T = TypeVar("T")
@@ -253,6 +256,7 @@ class MemoryNotices:
 
     rows: dict[tuple[Repository, str], Waiting] = field(default_factory=dict)
     notices: dict[tuple[Repository, int], Notice] = field(default_factory=dict)
+    standings: dict[Repository, Standing] = field(default_factory=dict)
 
     def put_waiting(self, waiting: Waiting) -> bool:
         key = (waiting.repository, waiting.key)
@@ -275,13 +279,48 @@ class MemoryNotices:
 
     def put_notice(self, notice: Notice) -> bool:
         key = (notice.repository, notice.sequence)
-        if key in self.notices:
+        if key in self.notices or (notice.standing is not None and not self.save_standing(notice.standing)):
             return False
         self.notices[key] = notice
         return True
 
+    def standing(self, repository: Repository) -> Standing:
+        return self.standings.get(repository, Standing(repository=repository))
+
+    def save_standing(self, standing: Standing) -> bool:
+        if self.standing(standing.repository).rev != standing.rev - 1:
+            return False
+        self.standings[standing.repository] = standing
+        return True
+
     def mark_published(self, repository: Repository, sequence: int) -> None:
         self.notices[repository, sequence] = replace(self.notices[repository, sequence], published=True)
+
+
+@dataclass(slots=True)
+class MemoryRules:
+    """`Rules` in memory."""
+
+    books: dict[int, RuleBook] = field(default_factory=dict)
+    woken: Waking = field(default_factory=Waking)
+
+    def book(self) -> RuleBook:
+        return self.books[max(self.books)] if self.books else RuleBook()
+
+    def at(self, version: int) -> RuleBook | None:
+        return self.books.get(version) if version else RuleBook()
+
+    def save(self, book: RuleBook) -> bool:
+        if self.book().version != book.version - 1:
+            return False
+        self.books[book.version] = book
+        return True
+
+    def waking(self) -> Waking:
+        return self.woken
+
+    def save_waking(self, waking: Waking) -> None:
+        self.woken = waking
 
 
 @dataclass(slots=True)
