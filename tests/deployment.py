@@ -54,7 +54,12 @@ class Reconcile:
     """What the daily schedule asks for."""
 
 
-Message = Hint | IndexRequest | RefreshRequest | StatementChange | JudgeRequest | NotifyRequest | Reconcile
+@dataclass(frozen=True)
+class Wake:
+    """What the schedule of the rules asks for."""
+
+
+Message = Wake | Hint | IndexRequest | RefreshRequest | StatementChange | JudgeRequest | NotifyRequest | Reconcile
 
 
 class Happening(StrEnum):
@@ -303,6 +308,8 @@ def _handle(application: Application, message: Message, remaining: Callable[[], 
             application.judge(message)
         case NotifyRequest():
             application.notify(message)
+        case Wake():
+            application.quiet.wake()
         case Reconcile():
             application.push.reconcile([REGISTRY])
 

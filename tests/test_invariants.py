@@ -1,7 +1,8 @@
 """In every world at rest, stored verdicts are verdicts computed afresh are what subscribers were told.
 
-A machine pushes, retags and deletes images, lets feeds say more, less and other things, and delivers what that leads to
-in any order, twice, and with handlers killed, failed and overtaken at any call of a port (`deployment`).
+A machine pushes, retags and deletes images, lets feeds say more, less and other things, sets rules that keep findings
+quiet and lets them end, and delivers what that leads to in any order, twice, and with handlers killed, failed and
+overtaken at any call of a port (`deployment`). What is kept quiet need not have been told, but nothing else.
 `ECLAIR_MACHINE_EXAMPLES` says how many worlds it lives through.
 """
 
@@ -9,7 +10,9 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import chain, islice
 from random import Random
 from typing import Any, Final
@@ -19,24 +22,29 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from eclair import feeds
+from eclair.errors import NotFound
 from eclair.judge import features, ordered, pages
 from eclair.model import (
     Digest,
     Hint,
     HintKind,
+    IgnoreRule,
     ImageState,
     MemberKey,
     Membership,
     Notice,
     PackageStatements,
+    QuietHours,
     RefreshRequest,
     Repository,
     SetId,
     SetState,
     Statement,
+    VexDocument,
 )
+from eclair.suppress import lasts
 from eclair.verdict import verdicts
-from tests.deployment import CROWD, DAY, REGISTRY, Deployment, Reconcile
+from tests.deployment import CROWD, DAY, REGISTRY, Deployment, Reconcile, Wake
 from tests.fleet import packed
 
 SHOP, BANK = Repository(f"{REGISTRY}/shop"), Repository(f"{REGISTRY}/bank")
@@ -65,6 +73,18 @@ Found = tuple[str, str, str, str]
 Told = tuple[str, str, str | None]
 """State, severity and fixed version."""
 
+
+Quiet = tuple[Repository, Digest, Found, IgnoreRule | VexDocument]
+"""What is kept quiet, and by what."""
+
+CONDITIONS: Final[Sequence[Mapping[str, object]]] = (
+    {"vulnerability": CVES[0]},
+    {"package": "openssl"},
+    {"vulnerability": CVES[1], "path": "var/*"},
+    {"below": "high"},
+    {"unfixed": True},
+)
+PURLS: Final = ("pkg:deb/debian/libssl3", "pkg:apk/alpine/busybox")
 
 usually = st.sampled_from([True, True, True, False])
 
@@ -134,6 +154,10 @@ class Fleet(RuleBasedStateMachine):
         self.secdb: dict[str, dict[str, list[str]]] = {}
         self.asked: set[str] = set()
         self.steps = 0
+        self.known: Mapping[tuple[Repository, Digest], Mapping[Found, Told]] = {}
+        self.lasting: frozenset[IgnoreRule | VexDocument] = frozenset()
+        self.touched: set[str] = set()
+        self.ever: list[IgnoreRule | VexDocument] = []
         self._publish()
 
     def deployed(self) -> Deployment:
@@ -214,6 +238,45 @@ class Fleet(RuleBasedStateMachine):
         self._publish()
         self.refresh("alpine")
 
+    @rule(
+        id_=st.sampled_from(["one", "two"]),
+        conditions=st.sampled_from(CONDITIONS),
+        repository=st.sampled_from(["", SHOP, "*/bank"]),
+        days=st.sampled_from([None, 0.5, 1.5, 3]),
+    )
+    def keep_quiet(self, id_: str, conditions: Mapping[str, object], repository: str, days: float | None) -> None:
+        """Set a rule, perhaps in the place of another."""
+        until = {"until": datetime.fromtimestamp(self.world.now + days * DAY, UTC).isoformat()} if days else {}
+        said = {**conditions, **until, "repository": repository or None, "reason": "r", "by": "b"}
+        self._put(id_, said)
+
+    def _put(self, id_: str, said: Mapping[str, object]) -> None:
+        entry = self.world.undisturbed.quiet.put(id_, json.dumps(said).encode())
+        assert not isinstance(entry, QuietHours)
+        self.ever.append(entry)
+        self.touched.add(id_)
+        self.world.pending.append(Wake())
+
+    @rule(status=st.sampled_from(["not_affected", "fixed", "affected"]), purl=st.sampled_from(PURLS))
+    def clear(self, status: str, purl: str) -> None:
+        """Say in a VEX document what a package is."""
+        time = datetime.fromtimestamp(self.world.now, UTC).isoformat()
+        said = {
+            "vulnerability": {"name": CVES[0]},
+            "products": [{"@id": purl}],
+            "status": status,
+            "justification": "component_not_present",
+        }
+        document = {"@context": "https://openvex.dev/ns/v0.2.0", "author": "a", "timestamp": time, "statements": [said]}
+        self._put("vex", document)
+
+    @rule(id_=st.sampled_from(["one", "two", "vex"]))
+    def keep_quiet_no_more(self, id_: str) -> None:
+        with suppress(NotFound):
+            self.world.undisturbed.quiet.delete(id_)
+            self.touched.add(id_)
+            self.world.pending.append(Wake())
+
     # --- what AWS does
 
     def refresh(self, feed: str) -> None:
@@ -238,13 +301,17 @@ class Fleet(RuleBasedStateMachine):
     def _surprise(self, chance: Random) -> None:
         """Let something happen outside while handlers are at work."""
         which, tag = chance.randrange(10), chance.choice(["1", "2"])
-        match chance.randrange(8):
+        match chance.randrange(10):
             case 0:
                 self.delete(which, seen=True, back=chance.random() < 0.5, soon=True)
             case 1:
                 self.retag(which, tag, seen=True)
             case 2:
                 self.befall("again", which)
+            case 3:
+                self.keep_quiet("one", chance.choice(CONDITIONS), "", None)
+            case 4:
+                self.keep_quiet_no_more("one")
             case _:
                 self.say(chance.choice(["openssl", "openssl", "zlib"]), CVES[0], chance.choice(ROWS))
 
@@ -267,17 +334,20 @@ class Fleet(RuleBasedStateMachine):
         self.steps = 0
         self._rest()
         self._check()
-        published = len(self.world.ports.topic.published)
+        published, lasting = len(self.world.ports.topic.published), set(self._lasting())
         self.world.pending.extend(islice(dict.fromkeys(reversed(self.world.delivered)), 10))
         self._rest()
-        assert len(self.world.ports.topic.published) == published, "what was done before was told again"
+        again = self.world.ports.topic.published[published:]
+        ended = lasting - set(self._lasting())
+        assert not again or (ended and all(json.loads(one.body)["causes"] == ["rule-ended"] for one in again))
+        self._check_told()
 
     def _rest(self) -> None:
         self.world.publications.garbled = False
         self.world.now += DAY
         for feed in sorted(self.asked):
             self.refresh(feed)
-        self.world.pending.append(Reconcile())
+        self.world.pending.extend((Reconcile(), Wake()))
         self.world.rest()
 
     def teardown(self) -> None:
@@ -369,18 +439,36 @@ class Fleet(RuleBasedStateMachine):
 
     def _check_told(self) -> None:
         told = self._told()
-        for digest, repository in ((stay.digest, stay.repository) for stay in self._stays()):
-            report = self.world.undisturbed.report.image(digest, repository=repository)
-            found = {
-                (finding.vulnerability, finding.package, finding.version, finding.arch): (
-                    str(finding.state),
-                    str(finding.severity),
-                    finding.fixed_version,
-                )
-                for finding in report.findings
-                if NAMESPACES[finding.namespace] in self.asked
-            }
-            assert told[repository, digest] == found
+        lasting = frozenset(self._lasting())
+        for stay in ((stay.repository, stay.digest) for stay in self._stays()):
+            known, found = dict(told[stay]), {}
+            for finding in self.world.undisturbed.report.image(stay[1], repository=stay[0]).findings:
+                name = (finding.vulnerability, finding.package, finding.version, finding.arch)
+                if NAMESPACES[finding.namespace] not in self.asked:
+                    continue
+                if finding.suppressed is None:
+                    found[name] = (str(finding.state), str(finding.severity), finding.fixed_version)
+                    continue
+                known.pop(name, None)
+                (by,) = (one for one in lasting if one.id == finding.suppressed.rule)
+                if self._was_quiet_before(by) and name not in self.known.get(stay, {}):
+                    assert name not in told[stay], "told although it was kept quiet all the time"
+            assert {name: said for name, said in known.items() if name in found or not self._ever_quiet(name)} == found
+        self.known, self.lasting, self.touched = told, lasting, set()
+
+    def _lasting(self) -> Iterator[IgnoreRule | VexDocument]:
+        book = self.world.ports.rules.book()
+        yield from (rule for rule in book.rules if lasts(rule, self.world.now))
+        yield from book.documents
+
+    def _was_quiet_before(self, by: IgnoreRule | VexDocument) -> bool:
+        """Say whether what keeps a finding quiet now did so ever since the last look, whatever became of it."""
+        conditional = isinstance(by, IgnoreRule) and (by.below or by.unfixed)
+        return by in self.lasting and by.id not in self.touched and not conditional
+
+    def _ever_quiet(self, name: Found) -> bool:
+        """Say whether the finding may have gone while it was kept quiet: nobody is told of that."""
+        return any(isinstance(by, VexDocument) or by.vulnerability in ("", name[0]) for by in self.ever)
 
     def _told(self) -> Mapping[tuple[Repository, Digest], Mapping[Found, Told]]:
         """Return what a subscriber knows who counts each notice once."""

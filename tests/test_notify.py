@@ -4,7 +4,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 
 import pytest
@@ -213,7 +213,7 @@ def test_a_notice_has_one_id_and_one_body_wherever_the_process_ended(step: str) 
     notices = Dying()
     ports = replace(stored(NEWS), notices=notices)
     notices.put_waiting(waiting(2))
-    times = iter((NOW, NOW + 60.0))
+    times = count(NOW, 60.0)
     notify = in_memory(ports, SETTINGS, clock=lambda: next(times)).notify
     notices.step = step
     with pytest.raises(Killed):

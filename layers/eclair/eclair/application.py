@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from eclair.match import Match
     from eclair.notify import Notify
     from eclair.push import Push
+    from eclair.quiet import Quiet
     from eclair.refresh import Refresh
     from eclair.report import Report
 
@@ -359,12 +360,21 @@ class Application:
             images=ports.images,
             sets=ports.sets,
             notices=ports.notices,
+            rules=ports.rules,
             feeds=ports.feeds,
+            queues=ports.queues,
             topic=ports.topic,
             clock=self.clock,
             feeds_in_use=frozenset(self.settings.feeds),
             api_url=self.settings.api_url,
         )
+
+    @property
+    def quiet(self) -> "Quiet":
+        from eclair.quiet import Quiet
+
+        ports = self.ports
+        return Quiet(images=ports.images, rules=ports.rules, queues=ports.queues, clock=self.clock)
 
     @property
     def report(self) -> "Report":
@@ -376,6 +386,7 @@ class Application:
             layers=ports.layers,
             sets=ports.sets,
             advisories=ports.advisories,
+            rules=ports.rules,
             feeds=ports.feeds,
             enrichments=ports.enrichments,
             clock=self.clock,

@@ -278,6 +278,8 @@ def _words(change: Change) -> str:
         return f"severity changed from {change.old.severity} to {change.new.severity}"
     if change.kind is ChangeKind.STATE_CHANGED and change.old and change.new:
         return f"state changed from {change.old.state} to {change.new.state}"
+    if change.kind is ChangeKind.UNSUPPRESSED:
+        return "is no longer kept quiet"
     return change.kind.replace("-", " ")
 
 

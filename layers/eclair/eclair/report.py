@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from functools import cache
 from math import inf
 from typing import Final, TypeVar
 
@@ -55,15 +56,18 @@ from eclair.model import (
     Page,
     Range,
     Repository,
+    RuleBook,
     SetId,
     SetReference,
     Severity,
     Source,
     State,
     Statement,
+    Suppression,
     Verdict,
 )
-from eclair.ports import Advisories, Clock, Enrichments, Feeds, Images, Layers, Sets
+from eclair.ports import Advisories, Clock, Enrichments, Feeds, Images, Layers, Rules, Sets
+from eclair.suppress import InEffect, Subject
 from eclair.verdict import HIDING, SHOWN, key_ranges, shown, worst
 
 DEFAULT_LIMIT = 100
@@ -138,8 +142,9 @@ class ImagePackage:
 class Finding:
     """One vulnerability of one package of an image, as its verdict says.
 
-    Beside the verdict: its CVSS base score by NVD, since when it is known to be exploited (CISA KEV), and how likely
-    that is in the next 30 days (EPSS); None where no feed that is loaded says it.
+    `suppressed` says why it need not be told, where that is so. Beside the verdict: its CVSS base score by NVD, since
+    when it is known to be exploited (CISA KEV), and how likely that is in the next 30 days (EPSS); None where no feed
+    that is loaded says it.
     """
 
     vulnerability: str
@@ -165,6 +170,7 @@ class Finding:
     cvss: float | None = None
     exploited: str | None = None
     epss: float | None = None
+    suppressed: Suppression | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +186,9 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageReport:
-    """Everything known of one image; `hidden` counts the findings left out, by state or "negligible"."""
+    """Everything known of one image; `hidden` counts the findings left out, by state or "negligible", and `suppressed`
+    those among the others that need not be told.
+    """
 
     image: ImageName
     distribution: DistributionName | None
@@ -189,6 +197,7 @@ class ImageReport:
     findings: tuple[Finding, ...]
     coverage: tuple[Coverage, ...]
     hidden: Mapping[str, int] = field(default_factory=dict)
+    suppressed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,18 +230,24 @@ def image_report(
     parts: FeedParts,
     now: float,
     *,
+    rules: RuleBook | None = None,
     all_states: bool = False,
 ) -> ImageReport:
     """Build the report of an image from its sets, their verdicts (a set that has none yet is left out), and the feeds.
 
-    The image goes by the first membership.
+    The image goes by the first membership, also for the rules.
     """
     by_id = {package_set.id: package_set for package_set in sets}
     found = [(reference, by_id[reference.set]) for reference in image.sets if reference.set in by_id]
     instances = {reference.set: tuple(_instances(image, reference, packages)) for reference, packages in found}
-    findings = [finding for set_id, some in instances.items() for finding in _findings(some, verdicts.get(set_id, ()))]
-    hidden = Counter(reason for finding in findings if (reason := _hidden(finding)))
     membership = memberships[0] if memberships else None
+    quiet = InEffect(rules or RuleBook(), membership.repository if membership else Repository(""), now)
+    findings = [
+        finding
+        for set_id, some in instances.items()
+        for finding in _findings(some, verdicts.get(set_id, ()), image.digest, quiet)
+    ]
+    hidden = Counter(reason for finding in findings if (reason := _hidden(finding)))
     return ImageReport(
         image=ImageName(
             digest=image.digest,
@@ -246,6 +261,7 @@ def image_report(
         findings=tuple(sorted((one for one in findings if all_states or not _hidden(one)), key=_finding_order)),
         coverage=tuple(_coverage(image, instances, frozenset(verdicts), parts, now)),
         hidden={} if all_states else dict(sorted(hidden.items())),
+        suppressed=sum(finding.suppressed is not None for finding in findings),
     )
 
 
@@ -279,7 +295,9 @@ def _instances(image: Image, reference: SetReference, package_set: PackageSet) -
         yield _Instance(package=listed, features=ecosystems.features(package, package_set.namespace))
 
 
-def _findings(instances: Iterable[_Instance], verdicts: Iterable[Verdict]) -> Iterator[Finding]:
+def _findings(
+    instances: Iterable[_Instance], verdicts: Iterable[Verdict], digest: Digest, quiet: InEffect
+) -> Iterator[Finding]:
     """Yield one finding per package and vulnerability."""
     of_feature: defaultdict[FeatureId, list[Verdict]] = defaultdict(list)
     for verdict in verdicts:
@@ -291,10 +309,14 @@ def _findings(instances: Iterable[_Instance], verdicts: Iterable[Verdict]) -> It
                 said[verdict.vulnerability].append(verdict)
         for some in said.values():
             if counting := worst(some):
-                yield _finding(instance.package, counting, some)
+                about = Subject(verdict=counting, package=instance.package, purl=instance.package.purl, digest=digest)
+                suppressed = quiet.suppression(about) if quiet and shown(counting) else None
+                yield _finding(instance.package, counting, some, suppressed)
 
 
-def _finding(package: ImagePackage, counting: Verdict, verdicts: Sequence[Verdict]) -> Finding:
+def _finding(
+    package: ImagePackage, counting: Verdict, verdicts: Sequence[Verdict], suppressed: Suppression | None
+) -> Finding:
     """Join the verdicts on what a package is matched by: one counts, the records of all are named."""
     return Finding(
         vulnerability=counting.vulnerability,
@@ -317,6 +339,7 @@ def _finding(package: ImagePackage, counting: Verdict, verdicts: Sequence[Verdic
         feed=counting.feed,
         confidence="low" if Mark.LOW_CONFIDENCE in counting.marks else "high",
         marks=tuple(mark for mark in counting.marks if mark is not Mark.LOW_CONFIDENCE),
+        suppressed=suppressed,
     )
 
 
@@ -639,6 +662,7 @@ class AffectedPackage:
     state: State
     severity: Severity
     introduced_in: Digest
+    suppressed: Suppression | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -670,6 +694,7 @@ class Report:
     layers: Layers
     sets: Sets
     advisories: Advisories
+    rules: Rules
     feeds: Feeds
     enrichments: Enrichments
     clock: Clock
@@ -707,6 +732,7 @@ class Report:
             dict(self._judged(sets)),
             self._parts_for(image),
             self.clock(),
+            rules=self.rules.book(),
             all_states=all_states,
         )
         cut = _cut(built, image, tuple(ordered), page)
@@ -857,6 +883,8 @@ class _Walk:
         self._all_states = all_states
         self._sets = sorted(self._concerned())
         self._verdicts: dict[SetId, tuple[Verdict, ...]] = {}
+        book, now = report.rules.book(), report.clock()
+        self._quiet = cache(lambda repository: InEffect(book, repository, now))
 
     def _concerned(self) -> set[SetId]:
         report = self._report
@@ -915,14 +943,19 @@ class _Walk:
             tags=membership.tags[:MAX_TAGS],
             tag_count=len(membership.tags),
             platform=str(image.platform or ""),
-            packages=tuple(package for reference in references for package in self._packages(image, reference)),
+            packages=tuple(
+                package
+                for reference in references
+                for package in self._packages(image, reference, self._quiet(member.repository))
+            ),
         )
 
-    def _packages(self, image: Image, reference: SetReference) -> Iterator[AffectedPackage]:
+    def _packages(self, image: Image, reference: SetReference, quiet: InEffect) -> Iterator[AffectedPackage]:
         package_set = self._report.sets.packages(reference.set)
         if package_set is None:
             return
-        for finding in _findings(_instances(image, reference, package_set), self._affecting(reference.set)):
+        instances = _instances(image, reference, package_set)
+        for finding in _findings(instances, self._affecting(reference.set), image.digest, quiet):
             yield AffectedPackage(
                 name=finding.package,
                 version=finding.version,
@@ -932,6 +965,7 @@ class _Walk:
                 state=finding.state,
                 severity=finding.severity,
                 introduced_in=finding.introduced_in,
+                suppressed=finding.suppressed,
             )
 
 
@@ -1163,6 +1197,7 @@ def _cut(built: ImageReport, image: Image, memberships: tuple[Membership, ...], 
         findings=tuple(item for item in part.items if isinstance(item, Finding)),
         coverage=built.coverage,
         hidden=built.hidden,
+        suppressed=built.suppressed,
         state=image.state,
         reason=image.reason,
         memberships=memberships,

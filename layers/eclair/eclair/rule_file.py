@@ -22,6 +22,8 @@ T = TypeVar("T")
 SCHEMA: Final = "eclair.rules/1"
 MOST_RULES: Final = 5000
 """In one file or rule book."""
+LARGEST_BOOK: Final = 100_000
+"""Products that all VEX documents of a rule book name."""
 LONGEST: Final = 500
 """Characters of one text."""
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
 from math import inf
-from typing import Final
+from typing import Final, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from packageurl import PackageURL
@@ -22,11 +22,11 @@ from packageurl import PackageURL
 from eclair.model import (
     Digest,
     IgnoreRule,
-    Package,
     QuietHours,
     Repository,
     RuleBook,
     Severity,
+    Source,
     Suppression,
     Verdict,
     VexDocument,
@@ -41,12 +41,23 @@ _SOURCES: Final = frozenset({"src", "source"})
 """The architectures by which purls name source packages."""
 
 
+class Named(Protocol):
+    """What rules look at of an installed package."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def source(self) -> Source | None: ...
+    @property
+    def path(self) -> str: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
     """A verdict on a package where it is installed: what rules look at."""
 
     verdict: Verdict
-    package: Package
+    package: Named
     purl: str
     digest: Digest
 
@@ -157,7 +168,7 @@ def _is_below(severity: Severity, bound: Severity) -> bool:
     return severity is not Severity.UNKNOWN and severity.rank > bound.rank
 
 
-def is_purl_of(asked: str, purl: str, package: Package) -> bool:
+def is_purl_of(asked: str, purl: str, package: Named) -> bool:
     """Say whether a purl means the package: what it does not say (version, qualifiers) it leaves open.
 
     With the architecture of a source package it means all that is built from it.

@@ -279,8 +279,10 @@ class MemoryNotices:
 
     def put_notice(self, notice: Notice) -> bool:
         key = (notice.repository, notice.sequence)
-        if key in self.notices or (notice.standing is not None and not self.save_standing(notice.standing)):
+        if key in self.notices or (notice.standing is not None and not self._follows(notice.standing)):
             return False
+        if notice.standing is not None:
+            self.standings[notice.repository] = notice.standing
         self.notices[key] = notice
         return True
 
@@ -288,10 +290,14 @@ class MemoryNotices:
         return self.standings.get(repository, Standing(repository=repository))
 
     def save_standing(self, standing: Standing) -> bool:
-        if self.standing(standing.repository).rev != standing.rev - 1:
+        if not self._follows(standing):
             return False
         self.standings[standing.repository] = standing
         return True
+
+    def _follows(self, standing: Standing) -> bool:
+        stood = self.standings.get(standing.repository)
+        return (stood.rev if stood else 0) == standing.rev - 1
 
     def mark_published(self, repository: Repository, sequence: int) -> None:
         self.notices[repository, sequence] = replace(self.notices[repository, sequence], published=True)

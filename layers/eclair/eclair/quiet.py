@@ -1,0 +1,168 @@
+"""Keep what need not be told: ignore rules, VEX documents and quiet hours, each under its id in one rule book.
+
+Whatever changes there, and every rule or quiet hour that ends, concerns the repositories that it is for: they are
+woken, and notify finds what differs from the rules under which they were told (see `notify`). Waking goes on where it
+was cut off: how far it came is stored page by page, and a schedule calls for it every few minutes.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from math import inf
+from typing import TypeVar
+
+import orjson
+
+from eclair.errors import BadRules, NotFound, Unavailable
+from eclair.model import IgnoreRule, NotifyRequest, QuietHours, RuleBook, RulesAt, VexDocument, VexStatement, Waking
+from eclair.ports import Clock, Images, Queues, Rules
+from eclair.rule_file import LARGEST_BOOK, MOST_RULES, check_id, is_hours, read_hours, read_rule
+from eclair.suppress import covers, is_quiet, lasts
+from eclair.vex import is_vex, read_vex
+
+ATTEMPTS = 10
+"""How often a change is made again because others changed the book meanwhile."""
+PAGE = 100
+"""Repositories that are woken at once."""
+RESERVE = 10.0
+"""Seconds that the waking of a page may take."""
+STEP = 900.0
+LONGEST_LOOK_BACK = 7 * 86_400.0
+"""Quiet hours that ended are looked for in steps of a quarter of an hour, at most so far back."""
+
+Entry = IgnoreRule | VexDocument | QuietHours
+E = TypeVar("E", IgnoreRule, VexDocument, QuietHours)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quiet:
+    """The use case over its ports."""
+
+    images: Images
+    rules: Rules
+    queues: Queues
+    clock: Clock
+
+    def put(self, id_: str, content: bytes, *, by: str = "") -> Entry:
+        """Store what is said under the id, in the place of what was there. Raises `BadRules`, `Unavailable`."""
+        entry = read_entry(id_, content, by=by)
+        self._change(lambda book: _with(_without(book, id_), entry))
+        _log.info("rule put", extra={"rule": id_, "by": by})
+        return entry
+
+    def delete(self, id_: str, *, by: str = "") -> None:
+        """Delete what is under the id. Raises `NotFound`, `Unavailable`."""
+
+        def without(book: RuleBook) -> RuleBook:
+            if id_ not in {entry.id for entry in entries(book)}:
+                raise NotFound(f"there is no rule {id_[:200]!r}: see GET /rules for those there are")
+            return _without(book, id_)
+
+        self._change(without)
+        _log.info("rule deleted", extra={"rule": id_, "by": by})
+
+    def _change(self, change: Callable[[RuleBook], RuleBook]) -> None:
+        for _ in range(ATTEMPTS):
+            book = self.rules.book()
+            if self.rules.save(replace(change(book), version=book.version + 1)):
+                return
+        raise Unavailable(f"the rules were changed {ATTEMPTS} times by others meanwhile; try again")
+
+    def wake(self, *, remaining: Callable[[], float] = lambda: inf) -> int:
+        """Have the repositories told that a change of the rules concerns; return how many, for now."""
+        waking = self.rules.waking()
+        book = self.rules.book()
+        to = waking.to or RulesAt(version=book.version, moment=self.clock())
+        old, new = self.rules.at(waking.rules.version) or RuleBook(), self.rules.at(to.version) or RuleBook()
+        patterns = frozenset(_concerned(old, waking.rules.moment, new, to.moment))
+        woken, page = 0, waking.page
+        while patterns:
+            if remaining() < RESERVE:
+                return woken  # the next call goes on
+            found = self.images.repositories(page=page, limit=PAGE)
+            requests = [
+                NotifyRequest(repository=name, reason=f"rules {to.version} at {to.moment}")
+                for name in found.items
+                if any(covers(pattern, name) for pattern in patterns)
+            ]
+            if requests:
+                self.queues.notify(requests)
+            woken, page = woken + len(requests), found.next
+            if page is None:
+                break
+            self.rules.save_waking(replace(waking, to=to, page=page))
+        if patterns or new.hours or to.version != waking.rules.version:
+            self.rules.save_waking(Waking(rules=to))
+        return woken
+
+
+def read_entry(id_: str, content: bytes, *, by: str) -> Entry:
+    """Return the rule, quiet hours or VEX document that JSON holds. Raises `BadRules`."""
+    check_id(id_)
+    try:
+        said: object = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise BadRules(f"the rule is no JSON: {error}") from error
+    if is_vex(said):
+        return read_vex(content, id_)
+    return read_hours(said, id_=id_, by=by) if is_hours(said) else read_rule(said, id_=id_, by=by)
+
+
+def entries(book: RuleBook) -> Iterator[Entry]:
+    """Yield all that a book holds."""
+    yield from book.rules
+    yield from book.documents
+    yield from book.hours
+
+
+def _with(book: RuleBook, entry: Entry) -> RuleBook:
+    if sum(1 for _ in entries(book)) >= MOST_RULES:
+        raise BadRules(f"there are {MOST_RULES} rules already: delete some that ended")
+    products = sum(len(said.products) for document in (*book.documents, entry) for said in _statements(document))
+    if products > LARGEST_BOOK:
+        raise BadRules(f"the VEX documents would name more than {LARGEST_BOOK} products in all: delete some")
+    match entry:
+        case IgnoreRule():
+            return replace(book, rules=_sorted((*book.rules, entry)))
+        case VexDocument():
+            return replace(book, documents=_sorted((*book.documents, entry)))
+        case QuietHours():
+            return replace(book, hours=_sorted((*book.hours, entry)))
+
+
+def _statements(entry: Entry) -> Iterable[VexStatement]:
+    return entry.statements if isinstance(entry, VexDocument) else ()
+
+
+def _sorted(found: Iterable[E]) -> tuple[E, ...]:
+    return tuple(sorted(found, key=lambda entry: entry.id))
+
+
+def _without(book: RuleBook, id_: str) -> RuleBook:
+    return replace(
+        book,
+        rules=tuple(rule for rule in book.rules if rule.id != id_),
+        documents=tuple(document for document in book.documents if document.id != id_),
+        hours=tuple(some for some in book.hours if some.id != id_),
+    )
+
+
+def _concerned(old: RuleBook, since: float, new: RuleBook, now: float) -> Iterator[str]:
+    """Yield patterns of the repositories for which the rules differ, or whose quiet hours ended."""
+    before = {rule for rule in old.rules if lasts(rule, since)}
+    after = {rule for rule in new.rules if lasts(rule, now)}
+    yield from (rule.repository for rule in before ^ after)
+    if old.documents != new.documents:
+        yield ""
+    yield from (some.repository for some in set(old.hours) ^ set(new.hours))
+    yield from (some.repository for some in new.hours if _ended(some, since, now))
+
+
+def _ended(hours: QuietHours, since: float, now: float) -> bool:
+    """Say whether the hours were on at some time and are not any more."""
+    if is_quiet(hours, now):
+        return False
+    steps = int(min(now - since, LONGEST_LOOK_BACK) // STEP) + 1
+    return any(is_quiet(hours, now - number * STEP) for number in range(1, steps)) or is_quiet(hours, since)
