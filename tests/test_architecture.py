@@ -13,7 +13,7 @@ import yaml
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "layers" / "eclair" / "eclair"
-VERBS = {"push", "index", "refresh", "match", "judge", "notify", "report"}
+VERBS = {"push", "index", "refresh", "match", "judge", "notify", "quiet", "report"}
 OUTSIDE = {"aws_lambda_powertools", "boto3", "botocore", "mypy_boto3_sns", "mypy_boto3_sqs", "pynamodb", "requests"}
 """The packages that speak to AWS or over HTTP."""
 IN_ONE_PROCESS = {"cli", "scan"}

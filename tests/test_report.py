@@ -181,10 +181,12 @@ def test_the_json_of_a_report_has_the_agreed_shape() -> None:
                 "cvss": None,
                 "exploited": None,
                 "epss": None,
+                "suppressed": None,
             }
         ],
         "coverage": [{"namespace": "debian:12", "feed": "debian", "revision": "r1", "state": "ok", "detail": ""}],
         "hidden": {},
+        "suppressed": 0,
     }
 
 

@@ -23,7 +23,7 @@ FOLDER = ROOT / ".local"
 PORT = 4566
 TOLD = ("ApiUrl", "Registry", "WebhookUrl", "TopicArn", "Notices")
 """The outputs that `up` prints."""
-VERBS = ("push", "index", "refresh", "match", "judge", "notify", "report")
+VERBS = ("push", "index", "refresh", "match", "judge", "notify", "quiet", "report")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,9 @@ import pytest
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from openapi_spec_validator import validate
 
-from eclair import events, report
+from eclair import events, quiet, report
 from functions.push.app import app as push
+from functions.quiet.app import app as rules
 from functions.report.app import app as reports
 from tests.functions.invocation import API, ROOT, check
 
@@ -35,7 +36,12 @@ def test_every_route_of_the_functions_is_described_and_no_other() -> None:
         function = re.search(r"\$\{(\w+)\.Arn\}/invocations$", uri)
         assert function
         described.add((path, method, function[1]))
-    assert described == routes(push, "PushFunction") | routes(reports, "ReportFunction")
+    described_by_code = (
+        routes(push, "PushFunction"),
+        routes(rules, "QuietFunction"),
+        routes(reports, "ReportFunction"),
+    )
+    assert described == set().union(*described_by_code)
 
 
 @pytest.mark.parametrize(("path", "method", "operation"), METHODS)
@@ -82,8 +88,9 @@ def test_schemas_have_no_keyword_that_api_gateway_refuses() -> None:
 
 def test_every_field_of_an_answer_is_described() -> None:
     described = API["components"]["schemas"]
-    for name in described.keys() & vars(report).keys():
-        value = vars(report)[name]
+    answers = {**vars(report), **vars(quiet)}
+    for name in described.keys() & answers.keys():
+        value = answers[name]
         if "properties" in described[name]:
             names = [field.name for field in fields(value)]
             assert list(described[name]["properties"]) == names == described[name]["required"]
@@ -104,7 +111,7 @@ def test_examples_are_as_described(name: str, example: object, schema: dict[str,
     assert name
 
 
-@pytest.mark.parametrize("function", ["push", "index", "refresh", "match", "judge", "notify", "report"])
+@pytest.mark.parametrize("function", ["push", "index", "refresh", "match", "judge", "notify", "quiet", "report"])
 def test_importing_a_function_needs_no_environment_and_makes_no_connection(function: str) -> None:
     code = f"import sys; import functions.{function}.app; print('boto3' in sys.modules)"
     path = f"{ROOT}:{ROOT / 'layers' / 'eclair'}"

@@ -26,7 +26,7 @@ from tests.registry_in_memory import MemoryRegistry
 TABLES = ("IndexTable", "AdvisoriesTable")
 QUEUES = ("ImagesQueue", "FeedsQueue", "MatchesQueue", "SetsQueue", "RepositoriesQueue")
 TOPIC = "NoticesTopic"
-VERBS = ("push", "index", "refresh", "match", "judge", "notify", "report")
+VERBS = ("push", "index", "refresh", "match", "judge", "notify", "quiet", "report")
 ACTIONS = {
     "dynamodb": {
         "Put": "PutItem",
@@ -207,6 +207,10 @@ def follow(deployed: Deployed, second: Documents) -> None:
     worked_off()
     deployed.run("index", lambda on: on.index(IndexRequest(repository=SHOP, digest=first), remaining=lambda: 0.0))
     deployed.run("match", lambda application: application.queues.set_aside("{}", "to be tried again"))
+    deployed.run("quiet", lambda on: on.quiet.put("apt", b'{"package": "apt", "reason": "r", "by": "b"}'))
+    deployed.run("quiet", lambda application: application.quiet.wake())
+    deployed.run("quiet", lambda application: application.quiet.delete("apt"))
+    assert deployed.work_off("RepositoriesQueue", "notify", lambda on, body: on.notify(decode_notify(body)))
     deployed.run("report", lambda application: application.report.image(first))
     deployed.run("report", lambda application: application.report.list_feeds())
     deployed.registry.delete_manifest(SHOP, first)

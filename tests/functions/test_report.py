@@ -115,6 +115,7 @@ def failing(fleet: Fleet, error: Exception) -> dict[str, Any]:
         layers=ports.layers,
         sets=ports.sets,
         advisories=ports.advisories,
+        rules=ports.rules,
         feeds=ports.feeds,
         enrichments=ports.enrichments,
         clock=lambda: fleet.now,

@@ -6,7 +6,7 @@ was cut off: how far it came is stored page by page, and a schedule calls for it
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import inf
 from typing import TypeVar
@@ -16,10 +16,12 @@ import orjson
 from eclair.errors import BadRules, NotFound, Unavailable
 from eclair.model import IgnoreRule, NotifyRequest, QuietHours, RuleBook, RulesAt, VexDocument, VexStatement, Waking
 from eclair.ports import Clock, Images, Queues, Rules
-from eclair.rule_file import LARGEST_BOOK, MOST_RULES, check_id, is_hours, read_hours, read_rule
+from eclair.rule_file import LARGEST_BOOK, MOST_RULES, check_id, is_hours, read_hours, read_rule, written
 from eclair.suppress import covers, is_quiet, lasts
 from eclair.vex import is_vex, read_vex
 
+DEFAULT_LIMIT = 100
+MAX_LIMIT = 1000
 ATTEMPTS = 10
 """How often a change is made again because others changed the book meanwhile."""
 PAGE = 100
@@ -31,9 +33,32 @@ LONGEST_LOOK_BACK = 7 * 86_400.0
 """Quiet hours that ended are looked for in steps of a quarter of an hour, at most so far back."""
 
 Entry = IgnoreRule | VexDocument | QuietHours
-E = TypeVar("E", IgnoreRule, VexDocument, QuietHours)
+E = TypeVar("E", IgnoreRule, VexDocument, QuietHours, Entry)
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VexSummary:
+    """A VEX document: under which id we keep it, how it names itself, and how much of it counts."""
+
+    id: str
+    format: str
+    document: str
+    author: str
+    time: float
+    statements: int
+    unplaced: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleList:
+    """Rules and quiet hours as they are written down, and the VEX documents."""
+
+    rules: tuple[Mapping[str, object], ...]
+    hours: tuple[Mapping[str, object], ...]
+    documents: tuple[VexSummary, ...]
+    next: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +70,16 @@ class Quiet:
     queues: Queues
     clock: Clock
 
+    def listed(self, *, page: str | None = None, limit: int = DEFAULT_LIMIT) -> RuleList:
+        """List what is kept, also what ended, in the order of the ids; a page begins after the id that names it."""
+        found = [entry for entry in _sorted(entries(self.rules.book())) if page is None or entry.id > page]
+        following = found[limit - 1].id if len(found) > limit else None
+        return replace(rule_list(found[:limit]), next=following)
+
+    def one(self, id_: str) -> Entry:
+        """Return what is under the id. Raises `NotFound`."""
+        return _found(self.rules.book(), id_)
+
     def put(self, id_: str, content: bytes, *, by: str = "") -> Entry:
         """Store what is said under the id, in the place of what was there. Raises `BadRules`, `Unavailable`."""
         entry = read_entry(id_, content, by=by)
@@ -52,22 +87,18 @@ class Quiet:
         _log.info("rule put", extra={"rule": id_, "by": by})
         return entry
 
-    def delete(self, id_: str, *, by: str = "") -> None:
-        """Delete what is under the id. Raises `NotFound`, `Unavailable`."""
-
-        def without(book: RuleBook) -> RuleBook:
-            if id_ not in {entry.id for entry in entries(book)}:
-                raise NotFound(f"there is no rule {id_[:200]!r}: see GET /rules for those there are")
-            return _without(book, id_)
-
-        self._change(without)
+    def delete(self, id_: str, *, by: str = "") -> Entry:
+        """Delete what is under the id, and return it. Raises `NotFound`, `Unavailable`."""
+        before = self._change(lambda book: _without(book, _found(book, id_).id))
         _log.info("rule deleted", extra={"rule": id_, "by": by})
+        return _found(before, id_)
 
-    def _change(self, change: Callable[[RuleBook], RuleBook]) -> None:
+    def _change(self, change: Callable[[RuleBook], RuleBook]) -> RuleBook:
+        """Make the next version of the book; return the one before."""
         for _ in range(ATTEMPTS):
             book = self.rules.book()
             if self.rules.save(replace(change(book), version=book.version + 1)):
-                return
+                return book
         raise Unavailable(f"the rules were changed {ATTEMPTS} times by others meanwhile; try again")
 
     def wake(self, *, remaining: Callable[[], float] = lambda: inf) -> int:
@@ -115,6 +146,35 @@ def entries(book: RuleBook) -> Iterator[Entry]:
     yield from book.rules
     yield from book.documents
     yield from book.hours
+
+
+def rule_list(found: Iterable[Entry]) -> RuleList:
+    """Return entries as people read them."""
+    found = tuple(found)
+    return RuleList(
+        rules=tuple(written(entry) for entry in found if isinstance(entry, IgnoreRule)),
+        hours=tuple(written(entry) for entry in found if isinstance(entry, QuietHours)),
+        documents=tuple(_summary(entry) for entry in found if isinstance(entry, VexDocument)),
+    )
+
+
+def _summary(document: VexDocument) -> VexSummary:
+    return VexSummary(
+        id=document.id,
+        format=document.format,
+        document=document.document,
+        author=document.author,
+        time=document.time,
+        statements=len(document.statements),
+        unplaced=document.unplaced,
+    )
+
+
+def _found(book: RuleBook, id_: str) -> Entry:
+    for entry in entries(book):
+        if entry.id == id_:
+            return entry
+    raise NotFound(f"there is no rule {id_[:200]!r}: see GET /rules for those there are")
 
 
 def _with(book: RuleBook, entry: Entry) -> RuleBook:

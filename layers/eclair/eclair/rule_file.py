@@ -102,6 +102,32 @@ def read_hours(content: object, *, id_: str = "", by: str = "") -> QuietHours:
     )
 
 
+def written(entry: IgnoreRule | QuietHours) -> dict[str, object]:
+    """Return a rule or quiet hours as they may be written down, and read again."""
+    said: dict[str, object] = {
+        "id": entry.id,
+        "reason": entry.reason,
+        "by": entry.by,
+        "until": None if entry.until is None else datetime.fromtimestamp(entry.until, UTC).isoformat(),
+        "repository": entry.repository,
+    }
+    if isinstance(entry, QuietHours):
+        said |= {
+            "from": _clock(entry.start),
+            "to": _clock(entry.end),
+            "timezone": entry.timezone,
+            "days": [DAYS[day] for day in entry.days],
+            "urgent": entry.urgent,
+        }
+    else:
+        said |= {name: getattr(entry, name) for name in _CONDITIONS}
+    return {name: value for name, value in said.items() if value}
+
+
+def _clock(minute: int) -> str:
+    return f"{minute // 60:02}:{minute % 60:02}"
+
+
 def is_hours(content: object) -> bool:
     """Say whether this means to be quiet hours: they have a beginning or an end."""
     return isinstance(content, dict) and bool({"from", "to"} & content.keys())
