@@ -8,7 +8,7 @@ import pytest
 from eclair.adapters.memory import MemoryRules
 from eclair.errors import BadRules, NotFound, Unavailable
 from eclair.model import Digest, IgnoreRule, QuietHours, Repository, RuleBook
-from eclair.quiet import ATTEMPTS, PAGE, Quiet
+from eclair.quiet import ATTEMPTS, MOST_VERSIONS, PAGE, Quiet
 from eclair.rule_file import MOST_RULES
 from tests.fleet import Fleet
 
@@ -51,7 +51,25 @@ def test_a_change_during_the_waking_wakes_again(fleet: Fleet) -> None:
     assert (quiet.wake(), quiet.wake(), quiet.wake()) == (PAGE + 1, 2 * PAGE + 1, 0)
 
 
-def test_a_rule_that_nobody_has_yet_read_wakes_the_repositories_of_its_pattern_only(fleet: Fleet) -> None:
+def test_a_rule_that_came_and_went_between_two_wakings_wakes_whom_it_was_for(fleet: Fleet) -> None:
+    quiet = fleet.application.quiet
+    quiet.put("one", RULE)
+    quiet.wake()
+    fleet.ports.queues.notified.clear()
+    quiet.put("two", RULE[:-1] + b', "repository": "*/team/001"}')
+    quiet.delete("two")
+    assert quiet.wake() == 1
+    assert woken(fleet) == ["registry.example.com/team/001"]
+
+
+def test_after_more_changes_than_are_looked_through_all_are_woken(fleet: Fleet) -> None:
+    quiet = fleet.application.quiet
+    for _ in range(MOST_VERSIONS + 1):
+        quiet.put("one", RULE[:-1] + b', "repository": "nobody"}')
+    assert quiet.wake() == 2 * PAGE + 1
+
+
+def test_a_rule_wakes_the_repositories_of_its_pattern_only(fleet: Fleet) -> None:
     fleet.application.quiet.put("one", RULE[:-1] + b', "repository": "*/team/00*"}')
     assert fleet.application.quiet.wake() == 10
 

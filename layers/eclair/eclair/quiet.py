@@ -8,6 +8,7 @@ was cut off: how far it came is stored page by page, and a schedule calls for it
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import inf
 from typing import TypeVar
 
@@ -26,6 +27,8 @@ ATTEMPTS = 10
 """How often a change is made again because others changed the book meanwhile."""
 PAGE = 100
 """Repositories that are woken at once."""
+MOST_VERSIONS = 100
+"""So many versions of the rule book are looked through for whom they concern; with more of them, all are woken."""
 RESERVE = 10.0
 """Seconds that the waking of a page may take."""
 STEP = 900.0
@@ -104,10 +107,8 @@ class Quiet:
     def wake(self, *, remaining: Callable[[], float] = lambda: inf) -> int:
         """Have the repositories told that a change of the rules concerns; return how many, for now."""
         waking = self.rules.waking()
-        book = self.rules.book()
-        to = waking.to or RulesAt(version=book.version, moment=self.clock())
-        old, new = self.rules.at(waking.rules.version) or RuleBook(), self.rules.at(to.version) or RuleBook()
-        patterns = frozenset(_concerned(old, waking.rules.moment, new, to.moment))
+        to = waking.to or RulesAt(version=self.rules.book().version, moment=self.clock())
+        patterns = frozenset(self._concerned(waking.rules, to))
         woken, page = 0, waking.page
         while patterns:
             if remaining() < RESERVE:
@@ -124,9 +125,29 @@ class Quiet:
             if page is None:
                 break
             self.rules.save_waking(replace(waking, to=to, page=page))
-        if patterns or new.hours or to.version != waking.rules.version:
+        if to.version:
             self.rules.save_waking(Waking(rules=to))
         return woken
+
+    def _concerned(self, since: RulesAt, to: RulesAt) -> Iterator[str]:
+        """Yield patterns of the repositories that any of the changes concerns, or an end of rules or quiet hours.
+
+        Also a rule counts that came and went meanwhile: who was told under it stands under it.
+        """
+        first = max(since.version, to.version - MOST_VERSIONS)
+        if first > since.version:
+            yield ""
+        for old, new in pairwise(map(self.rules.at, range(first, to.version + 1))):
+            if old is None or new is None or old.documents != new.documents:
+                yield ""
+            else:
+                yield from (rule.repository for rule in set(old.rules) ^ set(new.rules) if lasts(rule, since.moment))
+                yield from (some.repository for some in set(old.hours) ^ set(new.hours))
+        present = self.rules.at(to.version) or RuleBook()
+        yield from (
+            rule.repository for rule in present.rules if lasts(rule, since.moment) and not lasts(rule, to.moment)
+        )
+        yield from (some.repository for some in present.hours if _ended(some, since.moment, to.moment))
 
 
 def read_entry(id_: str, content: bytes, *, by: str) -> Entry:
@@ -207,17 +228,6 @@ def _without(book: RuleBook, id_: str) -> RuleBook:
         documents=tuple(document for document in book.documents if document.id != id_),
         hours=tuple(some for some in book.hours if some.id != id_),
     )
-
-
-def _concerned(old: RuleBook, since: float, new: RuleBook, now: float) -> Iterator[str]:
-    """Yield patterns of the repositories for which the rules differ, or whose quiet hours ended."""
-    before = {rule for rule in old.rules if lasts(rule, since)}
-    after = {rule for rule in new.rules if lasts(rule, now)}
-    yield from (rule.repository for rule in before ^ after)
-    if old.documents != new.documents:
-        yield ""
-    yield from (some.repository for some in set(old.hours) ^ set(new.hours))
-    yield from (some.repository for some in new.hours if _ended(some, since, now))
 
 
 def _ended(hours: QuietHours, since: float, now: float) -> bool:
