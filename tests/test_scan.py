@@ -87,6 +87,67 @@ def test_fail_on_is_met_by_that_severity_or_worse_and_never_by_unknown(capsys: p
     assert code == 0
 
 
+VEX = {
+    "@context": "https://openvex.dev/ns/v0.2.0",
+    "author": "security team",
+    "timestamp": "2026-01-01T00:00:00Z",
+    "statements": [
+        {
+            "vulnerability": {"name": "CVE-2021-28831"},
+            "products": [{"@id": "pkg:apk/alpine/busybox"}],
+            "status": "not_affected",
+            "justification": "vulnerable_code_not_in_execute_path",
+        }
+    ],
+}
+RULES = "rules: [{id: musl, package: musl*, reason: built with another, until: 2999-01-31, by: me}]"
+
+
+def test_what_a_file_says_is_suppressed_stays_in_the_report(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text(RULES)
+    (tmp_path / "vex.json").write_text(json.dumps(VEX))
+    files = ("--ignore", str(tmp_path / "rules.yaml"), "--vex", str(tmp_path / "vex.json"))
+    image = ("scan", f"oci:{SAMPLES / 'oci' / 'alpine-3.10.2'}", "--feed-mirror", MIRROR, *files)
+    _, report = printed(capsys, *image, "--json")
+    by = {some["vulnerability"]: some["suppressed"]["rule"] for some in report["findings"] if some["suppressed"]}
+    assert by == {"CVE-2020-28928": "musl", "CVE-2021-28831": "vex.json"}
+    assert report["suppressed"] == sum(some["suppressed"] is not None for some in report["findings"])
+    run(image)
+    table = capsys.readouterr().out
+    assert "suppressed by musl: built with another" in table
+    assert f"{report['suppressed']} of them suppressed" in table
+
+
+def test_what_is_suppressed_does_not_meet_fail_on(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    rules = tmp_path / "rules.json"
+    rules.write_text(json.dumps({"rules": [{"package": "coreutils", "reason": "r", "by": "b"}]}))
+    image = ("scan", f"oci:{SAMPLES / 'oci' / 'debian-bullseye'}", "--feed-mirror", MIRROR, "--fail-on", "low")
+    assert run(image) == 1
+    assert run((*image, "--ignore", str(rules))) == 0
+    assert "suppressed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "said"),
+    [
+        ("--ignore", "rules: [{id: x, reason: r}]", "hides everything"),
+        ("--ignore", "{]", "neither JSON"),
+        ("--vex", "{", "no JSON"),
+        ("--vex", None, "No such file"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_an_error_with_its_name(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, option: str, text: str | None, said: str
+) -> None:
+    file = tmp_path / "wrong"
+    if text is not None:
+        file.write_text(text)
+    assert run(["scan", f"oci:{SAMPLES / 'oci' / 'alpine-3.10.2'}", option, str(file)]) == 2
+    error = capsys.readouterr().err
+    assert f"{file}: " in error
+    assert said in error
+
+
 def test_a_scan_that_no_feed_covers_fails(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     image = f"oci:{SAMPLES / 'oci' / 'alpine-3.10.2'}"
     code, report = printed(capsys, "scan", "--json", image, "--feed-mirror", str(tmp_path))

@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
+from getpass import getuser
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 
@@ -18,7 +20,7 @@ from eclair.adapters.documents import CachedDocuments, documents
 from eclair.application import cache_folder, on_aws
 from eclair.errors import BadInput, EclairError, NotFound
 from eclair.image.reference import ArchiveReference, parse
-from eclair.model import CoverageState, Platform, Repository, Severity
+from eclair.model import CoverageState, Platform, Repository, RuleBook, Severity
 from eclair.report import ExplainedPackage, Finding, ImageReport
 from eclair.scan import Scan
 from eclair.vercmp import compare_lines
@@ -70,6 +72,12 @@ def _parser() -> argparse.ArgumentParser:
     scan.add_argument("--all", action="store_true", help="show the states that are hidden otherwise")
     severities = [severity.value for severity in Severity if severity is not Severity.UNKNOWN]
     scan.add_argument("--fail-on", choices=severities, help="exit with 1 at this severity or worse")
+    scan.add_argument(
+        "--ignore", action="append", default=[], type=Path, metavar="FILE", help="ignore rules, JSON or YAML"
+    )
+    scan.add_argument(
+        "--vex", action="append", default=[], type=Path, metavar="FILE", help="an OpenVEX or CSAF document"
+    )
     scan.set_defaults(command=_scan)
     explain = verbs.add_parser(
         "explain", parents=[image, sources], help="say why an image is affected by a vulnerability or not"
@@ -83,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     vercmp.add_argument("scheme", metavar="SCHEME", help=f"one of {', '.join(sorted(ecosystems.load()))}")
     vercmp.set_defaults(command=_vercmp)
     _add_feeds(verbs)
+    _add_rules(verbs)
     _add_local(verbs)
     return parser
 
@@ -103,6 +112,22 @@ def _add_feeds(verbs: Any) -> None:
     export.add_argument("--feeds", default="", metavar="A,B", help="feeds to copy (all)")
     export.add_argument("--feed-mirror", default="", metavar="DIR_OR_URL", help="copy from there, not the vendors")
     export.set_defaults(command=_export)
+
+
+def _add_rules(verbs: Any) -> None:
+    api = argparse.ArgumentParser(add_help=False)
+    api.add_argument("--api", required=True, metavar="URL", help="the ApiUrl of the stack's outputs")
+    rules = verbs.add_parser("rules", help="what a deployed Eclair keeps quiet: ignore rules, VEX, quiet hours")
+    actions = rules.add_subparsers(required=True, metavar="ACTION")
+    listing = actions.add_parser("list", parents=[api], help="list them")
+    listing.add_argument("--json", action="store_true", help="print JSON, which `put` takes")
+    listing.set_defaults(command=_list_rules)
+    put = actions.add_parser("put", parents=[api], help="store what a file says: rules, quiet hours, or a VEX document")
+    put.add_argument("files", metavar="FILE", nargs="+", type=Path, help="a VEX document goes by the name of its file")
+    put.set_defaults(command=_put_rules)
+    delete = actions.add_parser("delete", parents=[api], help="keep quiet no more")
+    delete.add_argument("ids", metavar="ID", nargs="+")
+    delete.set_defaults(command=_delete_rules)
 
 
 def _add_local(verbs: Any) -> None:
@@ -182,6 +207,58 @@ def _feed_list(api: str) -> Any:
     return orjson.loads(orjson.dumps(application.report.list_feeds()))
 
 
+def _list_rules(options: argparse.Namespace) -> int:
+    from eclair.adapters.api_client import get
+
+    found: dict[str, list[Any]] = {"rules": [], "hours": [], "documents": []}
+    page = ""
+    while page is not None:
+        answered: Any = get(options.api, f"/rules?page={quote(page, safe='')}")
+        for name, listed in found.items():
+            listed.extend(answered[name])
+        page = answered["next"]
+    if options.json:
+        _print_json({name: listed for name, listed in found.items() if name != "documents"})
+    else:
+        rows = [_rule_row(kind, said) for kind, listed in found.items() for said in listed]
+        _print_table(("KIND", "ID", "UNTIL", "BY", "WHAT", "REASON"), rows)
+    return OK
+
+
+def _rule_row(kind: str, said: Any) -> tuple[str, ...]:
+    told = {"id", "until", "by", "reason", "author", "document"}
+    what = " ".join(f"{name}={value}" for name, value in said.items() if name not in told)
+    by, reason = said.get("by") or said["author"], said.get("reason") or said["document"]
+    return kind, said["id"], said.get("until", "-"), by, what, reason
+
+
+def _put_rules(options: argparse.Namespace) -> int:
+    from eclair.adapters import rule_files
+    from eclair.adapters.api_client import ask
+    from eclair.rule_file import written
+
+    wanted: list[tuple[str, bytes]] = []
+    for path in options.files:  # all are read before anything is stored
+        if rule_files.is_document(path):
+            wanted.append((rule_files.document(path).id, rule_files.content(path)))
+        else:
+            book = rule_files.rules(path, by=getuser())
+            wanted.extend((rule.id, orjson.dumps(written(rule))) for rule in book.rules)
+            wanted.extend((hours.id, orjson.dumps(written(hours))) for hours in book.hours)
+    for id_, content in wanted:
+        ask(options.api, "PUT", f"/rules/{quote(id_, safe='')}", content)
+        print(id_)
+    return OK
+
+
+def _delete_rules(options: argparse.Namespace) -> int:
+    from eclair.adapters.api_client import ask
+
+    for id_ in options.ids:
+        ask(options.api, "DELETE", f"/rules/{quote(id_, safe='')}")
+    return OK
+
+
 def _feed_row(part: Any) -> tuple[str, ...]:
     ages = (_age(part["age_seconds"]), _age(part["lag_seconds"]))
     return part["feed"], part["part"], part["state"], str(part["rows"]), *ages, str(part["unread"]), part["detail"]
@@ -224,7 +301,8 @@ def _scan(options: argparse.Namespace) -> int:
     if not any(coverage.state in USABLE for coverage in report.coverage):
         return FAILED
     limit = Severity(options.fail_on).rank if options.fail_on else -1
-    return MET if any(finding.severity.rank <= limit for finding in report.findings) else OK
+    told = [finding for finding in report.findings if finding.suppressed is None]
+    return MET if any(finding.severity.rank <= limit for finding in told) else OK
 
 
 def _explain(options: argparse.Namespace) -> int:
@@ -295,11 +373,22 @@ def _scanning(
             documents=source if mirror else CachedDocuments(source, cache_folder() / "feeds"),
             platform=_platform(options.platform),
             feeds=wanted,
+            rules=_rules(options),
             say=_progress,
         )
         yield scan, opened.repository, opened.reference
     for failure in scan.failures:
         print(f"eclair: {failure}", file=sys.stderr)
+
+
+def _rules(options: argparse.Namespace) -> RuleBook:
+    """Return the rules of the files that a scan names; other commands have none."""
+    ignore, vex = getattr(options, "ignore", ()), getattr(options, "vex", ())
+    if not (ignore or vex):
+        return RuleBook()
+    from eclair.adapters.rule_files import rule_book
+
+    return rule_book(ignore, vex, by=getuser())
 
 
 def _opened(reference: Any, insecure: Sequence[str]) -> Any:
@@ -338,7 +427,8 @@ def _print_findings(report: ImageReport) -> None:
         for some in report.findings
     ]
     _print_table(("SEVERITY", "VULNERABILITY", "PACKAGE", "INSTALLED", "FIXED IN", "NOTES"), rows)
-    print(f"\n{len(report.findings)} findings in {len(report.packages)} packages")
+    suppressed = f", {report.suppressed} of them suppressed" if report.suppressed else ""
+    print(f"\n{len(report.findings)} findings in {len(report.packages)} packages{suppressed}")
     if report.hidden:
         print("hidden: " + ", ".join(f"{count} {reason}" for reason, count in report.hidden.items()) + " (--all)")
     for coverage in report.coverage:
@@ -354,6 +444,8 @@ def _notes(finding: Finding) -> str:
         notes.append(f"fix by {finding.fix_channel}")
     if finding.exploited:
         notes.append("exploited")
+    if finding.suppressed:
+        notes.append(f"suppressed by {finding.suppressed.rule}: {finding.suppressed.reason}")
     return ", ".join(notes)
 
 

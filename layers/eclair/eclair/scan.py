@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from eclair import feeds
+from eclair.adapters.memory import MemoryRules
 from eclair.application import Application, MemoryPorts, in_memory
 from eclair.errors import EclairError, NotFound
 from eclair.judge import features
@@ -21,6 +22,7 @@ from eclair.model import (
     Platform,
     RefreshRequest,
     Repository,
+    RuleBook,
     StatementChange,
 )
 from eclair.ports import Documents, Registry
@@ -32,12 +34,13 @@ DEPTH = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Scan:
-    """What one scan asks for; `say` is told what is going on."""
+    """What one scan asks for; `rules` say what is suppressed, `say` is told what is going on."""
 
     registry: Registry
     documents: Documents
     platform: Platform
     feeds: frozenset[str]
+    rules: RuleBook = field(default_factory=RuleBook)
     say: Callable[[str], None] = lambda text: None
     failures: list[str] = field(default_factory=list)
 
@@ -52,7 +55,8 @@ class Scan:
         return application.report.explain(digest, vulnerability)
 
     def _scanned(self, repository: Repository, reference: str) -> tuple[Application, Digest]:
-        ports = MemoryPorts(registry=self.registry, documents=self.documents)
+        rules = MemoryRules(books={self.rules.version: self.rules})
+        ports = MemoryPorts(registry=self.registry, documents=self.documents, rules=rules)
         application = in_memory(ports)
         tag = reference if ":" not in reference else None
         digest = self._image(repository, self.registry.resolve(repository, reference))
